@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+# One target a job; `make help` lists them. `make demo` and `make test` set up all they need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+CROSS_COMPILE ?=
+TARGET := $(if $(CROSS_COMPILE),$(patsubst %-,%,$(notdir $(CROSS_COMPILE))),native)
+BUILD := build/$(TARGET)
+ifeq ($(CROSS_COMPILE),)
+CC ?= cc
+else
+CC := $(CROSS_COMPILE)gcc
+endif
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Werror
+ALL_CFLAGS := -std=gnu11 -fPIC -fvisibility=hidden -pthread -Iinclude $(WARNINGS) $(CFLAGS)
+
+CORE := $(wildcard csrc/ioctl/*.c csrc/vm/*.c csrc/reg/*.c csrc/timer/*.c csrc/machine/*.c)
+PRELOAD := $(wildcard csrc/preload/*.c)
+HEADERS := $(wildcard include/*.h include/kvmemu/*.h include/kvmemu/*/*.h csrc/*/*.h)
+CORE_OBJS := $(CORE:%.c=$(BUILD)/%.o)
+PRELOAD_OBJS := $(PRELOAD:%.c=$(BUILD)/%.o)
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+.PHONY: demo
+demo: $(STAMP) ## restore a recorded VM, let time pass, save it, compare
+	$(BIN)/kvmemu demo
+
+.PHONY: test
+test: $(STAMP) ## the tests that need nothing but Python and a C compiler
+	$(BIN)/python -m pytest
+
+$(STAMP): pyproject.toml setup.py kvmemu/_ffi_build.py $(CORE) $(HEADERS)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+.PHONY: lib
+lib: $(BUILD)/libkvmemu.so ## build/native/libkvmemu.so; CROSS_COMPILE=aarch64-linux-gnu- for arm64
+
+.PHONY: preload
+preload: $(BUILD)/libkvmemu-preload.so ## the library for unmodified programs; CROSS_COMPILE as for lib
+
+$(BUILD)/libkvmemu.so: $(CORE_OBJS)
+	$(CC) -shared -pthread -o $@ $^
+
+$(BUILD)/libkvmemu-preload.so: $(CORE_OBJS) $(PRELOAD_OBJS)
+	$(CC) -shared -pthread -o $@ $^ -ldl
+
+$(BUILD)/%.o: %.c $(HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+.PHONY: hosts
+hosts: ## make csrc/machine/builtin_hosts.c from the profiles again
+	$(PYTHON) csrc/machine/make_builtin_hosts.py
+
+.PHONY: clean
+clean: ## remove what was built, but not the virtual environment
+	rm -rf build dist *.egg-info kvmemu/_core.c kvmemu/_core*.so

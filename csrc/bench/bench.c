@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* Loops for measuring. A client of the C interface. */
+#include "bench.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kvmemu.h"
+#include "kvmemu/uapi.h"
+
+#define MAX_BYTES 256
+#define BATCH_BYTES (64 << 10)
+
+static double now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static double one_reg(struct kvmemu_file *vcpu, unsigned long request, uint64_t id, uint64_t n)
+{
+	uint64_t value[MAX_BYTES / 8];
+	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)value };
+	long ret = kvmemu_ioctl(vcpu, KVM_GET_ONE_REG, (uintptr_t)&reg, NULL);
+	double begin = now_ns();
+
+	for (uint64_t i = 0; i < n && !ret; i++)
+		ret = kvmemu_ioctl(vcpu, request, (uintptr_t)&reg, NULL);
+	return ret ? (double)ret : now_ns() - begin;
+}
+
+double kvmemu_bench_get_one_reg(struct kvmemu_file *vcpu, uint64_t id, uint64_t n)
+{
+	return one_reg(vcpu, KVM_GET_ONE_REG, id, n);
+}
+
+double kvmemu_bench_set_one_reg(struct kvmemu_file *vcpu, uint64_t id, uint64_t n)
+{
+	return one_reg(vcpu, KVM_SET_ONE_REG, id, n);
+}
+
+static double batch(struct kvmemu_file *vcpu, const uint64_t *ids, size_t nr_ids, uint64_t n, int set)
+{
+	void *values = malloc(BATCH_BYTES);
+	size_t done;
+	double begin, end;
+	int err;
+
+	if (!values)
+		return -ENOMEM;
+	err = kvmemu_get_regs(vcpu, ids, nr_ids, values, BATCH_BYTES, &done);
+	begin = now_ns();
+	for (uint64_t i = 0; i < n && !err; i++)
+		err = set ? kvmemu_set_regs(vcpu, ids, nr_ids, values, BATCH_BYTES, &done) :
+			    kvmemu_get_regs(vcpu, ids, nr_ids, values, BATCH_BYTES, &done);
+	end = now_ns();
+	free(values);
+	return err ? err : end - begin;
+}
+
+double kvmemu_bench_get_regs(struct kvmemu_file *vcpu, const uint64_t *ids, size_t nr_ids, uint64_t n)
+{
+	return batch(vcpu, ids, nr_ids, n, 0);
+}
+
+double kvmemu_bench_set_regs(struct kvmemu_file *vcpu, const uint64_t *ids, size_t nr_ids, uint64_t n)
+{
+	return batch(vcpu, ids, nr_ids, n, 1);
+}
+
+static long create_and_close(struct kvmemu_file *system, struct kvmemu_file **vcpus, unsigned int nr_vcpus)
+{
+	struct kvmemu_file *vm;
+	long ret = kvmemu_ioctl(system, KVM_CREATE_VM, 0, &vm);
+	unsigned int made = 0;
+
+	if (ret)
+		return ret;
+	while (!ret && made < nr_vcpus) {
+		ret = kvmemu_ioctl(vm, KVM_CREATE_VCPU, made, &vcpus[made]);
+		made += !ret;
+	}
+	while (made)
+		kvmemu_close(vcpus[--made]);
+	kvmemu_close(vm);
+	return ret;
+}
+
+double kvmemu_bench_create_vm(struct kvmemu_file *system, unsigned int nr_vcpus, uint64_t n)
+{
+	struct kvmemu_file **vcpus = calloc(nr_vcpus + 1, sizeof(*vcpus));
+	double begin = now_ns();
+	long ret = vcpus ? 0 : -ENOMEM;
+
+	for (uint64_t i = 0; i < n && !ret; i++)
+		ret = create_and_close(system, vcpus, nr_vcpus);
+	free(vcpus);
+	return ret ? (double)ret : now_ns() - begin;
+}
+
+/* Three that do next to nothing: set a flag of the descriptor, refuse an unknown request, refuse a bad descriptor. */
+double kvmemu_bench_ioctl_floor(uint64_t n)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+	const struct {
+		int fd;
+		unsigned long request;
+	} kinds[] = { { fd, FIOCLEX }, { fd, 0xae00 }, { -1, FIOCLEX } };
+	double best = -ENOMEM;
+
+	if (fd < 0)
+		return -errno;
+	for (size_t kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++) {
+		double begin = now_ns(), spent;
+
+		for (uint64_t i = 0; i < n; i++)
+			ioctl(kinds[kind].fd, kinds[kind].request, 0);
+		spent = now_ns() - begin;
+		if (!kind || spent < best)
+			best = spent;
+	}
+	close(fd);
+	return best;
+}
+
+double kvmemu_bench_memcpy(size_t bytes, uint64_t n)
+{
+	char *from = calloc(2, bytes), *to = from ? from + bytes : NULL;
+	double begin, end;
+
+	if (!from)
+		return -ENOMEM;
+	begin = now_ns();
+	for (uint64_t i = 0; i < n; i++) {
+		memcpy(to, from, bytes);
+		__asm__ volatile("" : : "r"(to), "r"(from) : "memory");
+		memcpy(from, to, bytes);
+		__asm__ volatile("" : : "r"(to), "r"(from) : "memory");
+	}
+	end = now_ns();
+	free(from);
+	return end - begin;
+}

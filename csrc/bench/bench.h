@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Loops for measuring: what a call costs in C, without Python around it. A client of the C interface; only in the
+ * Python extension. Each returns nanoseconds for all n rounds, or a negative errno.
+ */
+#ifndef KVMEMU_BENCH_BENCH_H
+#define KVMEMU_BENCH_BENCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct kvmemu_file;
+
+/* KVM_GET_ONE_REG and KVM_SET_ONE_REG through kvmemu_ioctl(); set writes back what was read first. */
+double kvmemu_bench_get_one_reg(struct kvmemu_file *vcpu, uint64_t id, uint64_t n);
+double kvmemu_bench_set_one_reg(struct kvmemu_file *vcpu, uint64_t id, uint64_t n);
+
+/* kvmemu_get_regs() and kvmemu_set_regs() of these registers. */
+double kvmemu_bench_get_regs(struct kvmemu_file *vcpu, const uint64_t *ids, size_t nr_ids, uint64_t n);
+double kvmemu_bench_set_regs(struct kvmemu_file *vcpu, const uint64_t *ids, size_t nr_ids, uint64_t n);
+
+/* KVM_CREATE_VM and close; KVM_CREATE_VM with nr_vcpus vCPUs, and close of all. */
+double kvmemu_bench_create_vm(struct kvmemu_file *system, unsigned int nr_vcpus, uint64_t n);
+
+/* The cheapest ioctl system calls there are: of the kinds tried, the one that was fastest. */
+double kvmemu_bench_ioctl_floor(uint64_t n);
+
+/* memcpy of this many bytes, out and back. */
+double kvmemu_bench_memcpy(size_t bytes, uint64_t n);
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Real descriptors for files, and which file a number stands for. Layer: ioctl.
+ *
+ * The numbers are memfds and epoll instances, so that everything but ioctl(2) works on them without help: mmap(2) of a
+ * vCPU shows its kvm_run, read(2) of statistics reads them, poll(2) says ready, fstat(2) answers.
+ *
+ * Look-ups take no lock. A slot is read, a reference is taken unless the count has reached zero, and the slot is read
+ * again: file.c never gives a file's memory back, so that the count may be looked at whatever has become of the file.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../machine/host.h"
+#include "../vm/vcpu.h"
+#include "file.h"
+
+#define CHUNK_SLOTS 1024
+#define NR_CHUNKS 1024
+
+typedef _Atomic(struct kvmemu_file *) slot;
+
+static _Atomic(slot *) chunks[NR_CHUNKS];
+
+static slot *find_slot(int fd)
+{
+	slot *chunk;
+
+	if (fd < 0 || fd >= CHUNK_SLOTS * NR_CHUNKS)
+		return NULL;
+	chunk = atomic_load_explicit(&chunks[fd / CHUNK_SLOTS], memory_order_acquire);
+	return chunk ? &chunk[fd % CHUNK_SLOTS] : NULL;
+}
+
+static slot *make_slot(int fd)
+{
+	slot *chunk, *none = NULL;
+
+	if (fd < 0 || fd >= CHUNK_SLOTS * NR_CHUNKS || find_slot(fd))
+		return find_slot(fd);
+	chunk = calloc(CHUNK_SLOTS, sizeof(*chunk));
+	if (!chunk)
+		return NULL;
+	if (!atomic_compare_exchange_strong(&chunks[fd / CHUNK_SLOTS], &none, chunk))
+		free(chunk);	/* another thread was first */
+	return find_slot(fd);
+}
+
+struct kvmemu_file *kvmemu_fd_file(int fd)
+{
+	slot *at = find_slot(fd);
+	struct kvmemu_file *file;
+
+	while (at) {
+		file = atomic_load_explicit(at, memory_order_acquire);
+		if (!file)
+			return NULL;
+		if (!file_try_get(file))
+			continue;
+		if (atomic_load_explicit(at, memory_order_acquire) == file)
+			return file;
+		file_put(file);
+	}
+	return NULL;
+}
+
+/* Enters a file under a number, with the caller's reference; whatever stood there was closed behind our back. */
+static int enter(int fd, struct kvmemu_file *file)
+{
+	slot *at = make_slot(fd);
+	struct kvmemu_file *stale;
+
+	if (!at)
+		return -EMFILE;
+	stale = atomic_exchange(at, file);
+	if (stale)
+		file_put(stale);
+	return fd;
+}
+
+int kvmemu_fd_forget(int fd)
+{
+	slot *at = find_slot(fd);
+	struct kvmemu_file *file = at ? atomic_exchange(at, NULL) : NULL;
+
+	if (!file)
+		return -EBADF;
+	file_put(file);
+	return 0;
+}
+
+static bool is_zero(const void *memory, size_t bytes)
+{
+	const uint64_t *word = memory;
+
+	for (size_t i = 0; i < bytes / sizeof(*word); i++)
+		if (word[i])
+			return false;
+	return true;
+}
+
+/* Moves a vCPU's shared pages into a descriptor, without moving them in memory. */
+static int share_run_pages(struct vcpu *vcpu)
+{
+	int fd = memfd_create("kvm-vcpu", MFD_CLOEXEC);
+	void *copy = MAP_FAILED;
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	if (!ftruncate(fd, (off_t)vcpu->run_bytes))
+		copy = mmap(NULL, vcpu->run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (copy == MAP_FAILED)
+		goto fail;
+	if (!is_zero(vcpu->run, vcpu->run_bytes))	/* else the pages need not exist yet */
+		memcpy(copy, vcpu->run, vcpu->run_bytes);
+	if (mremap(copy, vcpu->run_bytes, vcpu->run_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, vcpu->run) == MAP_FAILED) {
+		munmap(copy, vcpu->run_bytes);
+		goto fail;
+	}
+	return fd;
+fail:
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+static int ready_fd = -1;
+
+static void make_ready_fd(void)
+{
+	ready_fd = eventfd(1, EFD_CLOEXEC);
+}
+
+/*
+ * For files that have nothing to show. An epoll instance refuses read(2), write(2) and mmap(2) with the errors that
+ * KVM's files refuse them with, and has an anonymous inode as they have; it watches an event that never goes away,
+ * because poll(2) finds KVM's files always ready.
+ */
+static int bare_descriptor(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct epoll_event always = { .events = EPOLLIN };
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	pthread_once(&once, make_ready_fd);
+	if (ready_fd >= 0)
+		epoll_ctl(fd, EPOLL_CTL_ADD, ready_fd, &always);
+	return fd;
+}
+
+/* A descriptor of its own for each opening, so that each has its own file position. */
+static int reopen(int fd)
+{
+	char path[32];
+	int again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, O_RDONLY | O_CLOEXEC);
+	if (again < 0)
+		again = fcntl(fd, F_DUPFD_CLOEXEC, 0);	/* no /proc: one position for all */
+	return again < 0 ? -errno : again;
+}
+
+static int new_descriptor(struct kvmemu_file *file)
+{
+	switch (file->kind) {
+	case FILE_VCPU:
+		return share_run_pages(file->vcpu);
+	case FILE_STATS:
+		return reopen(file->vcpu ? file->vcpu->stats_page->fd : file->vm->stats_page->fd);
+	default:
+		return bare_descriptor();
+	}
+}
+
+int descriptor_create(struct kvmemu_file *file)
+{
+	int fd = new_descriptor(file), entered;
+
+	if (fd < 0)
+		return fd;
+	atomic_store(&file->fd, fd);
+	entered = enter(fd, file);
+	if (entered < 0)
+		close(fd);
+	return entered;
+}
+
+int kvmemu_fd_publish(struct kvmemu_file *file)
+{
+	int fd = atomic_load(&file->fd);
+	slot *at = find_slot(fd);
+
+	if (at && atomic_load(at) == file)
+		return fd;
+	file_get(file);
+	fd = descriptor_create(file);
+	if (fd < 0)
+		file_put(file);
+	return fd;
+}
+
+int kvmemu_fd_open(struct kvmemu_host *host)
+{
+	struct kvmemu_file *file;
+	int err = kvmemu_open(host, &file), fd;
+
+	if (err)
+		return err;
+	fd = descriptor_create(file);
+	if (fd < 0)
+		file_put(file);
+	return fd;
+}
+
+/* What Linux's file layer answers itself, whatever the file: close-on-exec, non-blocking, asynchronous. */
+static bool is_generic(unsigned int request)
+{
+	return request == FIOCLEX || request == FIONCLEX || request == FIONBIO || request == FIOASYNC;
+}
+
+long kvmemu_fd_ioctl(int fd, unsigned long request, unsigned long arg)
+{
+	struct call call = { .request = (unsigned int)request, .arg = arg, .with_descriptors = true };
+	long ret;
+
+	call.file = kvmemu_fd_file(fd);
+	if (!call.file)
+		return -EBADF;
+	if (is_generic(call.request))
+		ret = syscall(SYS_ioctl, fd, request, arg) < 0 ? -errno : 0; /* ioctl() may be the preload library's */
+	else
+		ret = file_ioctl(&call);
+	file_put(call.file);
+	return ret;
+}
+
+int kvmemu_fd_dup(int fd, int new_fd)
+{
+	struct kvmemu_file *file = kvmemu_fd_file(fd);
+	int err;
+
+	if (!file)
+		return -EBADF;
+	err = enter(new_fd, file);
+	if (err < 0)
+		file_put(file);
+	return err;
+}
+
+int kvmemu_fd_close(int fd)
+{
+	int err = kvmemu_fd_forget(fd);
+
+	if (err)
+		return err;
+	return close(fd) ? -errno : 0;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/* Files, and the door: one function for every call of every front end. Layer: ioctl. */
+#include "file.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../machine/host.h"
+#include "../machine/machine.h"
+#include "../vm/vcpu.h"
+#include "../vm/vm.h"
+#include "user.h"
+
+static pthread_mutex_t free_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct kvmemu_file *free_files;
+
+/* A fork must not leave the lock taken for ever in the child. */
+static void before_fork(void)
+{
+	pthread_mutex_lock(&free_lock);
+}
+
+static void after_fork(void)
+{
+	pthread_mutex_unlock(&free_lock);
+}
+
+static void guard_forks(void)
+{
+	pthread_atfork(before_fork, after_fork, after_fork);
+}
+
+struct kvmemu_file *file_alloc(enum file_kind kind)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct kvmemu_file *file;
+
+	pthread_once(&once, guard_forks);
+	pthread_mutex_lock(&free_lock);
+	file = free_files;
+	if (file)
+		free_files = file->next_free;
+	pthread_mutex_unlock(&free_lock);
+	if (!file)
+		file = calloc(1, sizeof(*file));
+	if (!file)
+		return NULL;
+	file->kind = kind;
+	file->vm = NULL;
+	file->vcpu = NULL;
+	file->fd = -1;
+	atomic_store_explicit(&file->refs, 1, memory_order_release);
+	return file;
+}
+
+struct kvmemu_file *file_get(struct kvmemu_file *file)
+{
+	atomic_fetch_add_explicit(&file->refs, 1, memory_order_relaxed);
+	return file;
+}
+
+bool file_try_get(struct kvmemu_file *file)
+{
+	int refs = atomic_load_explicit(&file->refs, memory_order_relaxed);
+
+	while (refs > 0)
+		if (atomic_compare_exchange_weak_explicit(&file->refs, &refs, refs + 1, memory_order_acquire,
+							  memory_order_relaxed))
+			return true;
+	return false;
+}
+
+void file_put(struct kvmemu_file *file)
+{
+	if (atomic_fetch_sub_explicit(&file->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	if (file->kind == FILE_SYSTEM)
+		machine_put(file->machine);
+	else if (file->vm)
+		vm_put(file->vm);
+	pthread_mutex_lock(&free_lock);
+	file->next_free = free_files;
+	free_files = file;
+	pthread_mutex_unlock(&free_lock);
+}
+
+long call_publish(struct call *call, struct kvmemu_file *file)
+{
+	int fd;
+
+	if (!call->with_descriptors) {
+		*call->created = file;
+		return 0;
+	}
+	fd = descriptor_create(file);
+	if (fd < 0)
+		file_put(file);
+	return fd;
+}
+
+static long dispatch(const struct ioctl_table *table, struct call *call)
+{
+	for (size_t i = 0; i < table->n; i++)
+		if (table->rows[i].request == call->request)
+			return table->rows[i].handle(call);
+	return table->unknown;
+}
+
+/* vCPU requests run one at a time, as under Linux's vcpu->mutex. */
+static long vcpu_call(struct call *call)
+{
+	long ret;
+
+	if ((call->request >> 8 & 0xff) != KVMIO)
+		return -EINVAL;
+	pthread_mutex_lock(&call->vcpu->lock);
+	ret = dispatch(&vcpu_ioctls, call);
+	pthread_mutex_unlock(&call->vcpu->lock);
+	return ret;
+}
+
+long file_ioctl(struct call *call)
+{
+	struct kvmemu_file *file = call->file;
+
+	if (file->kind == FILE_SYSTEM)
+		return dispatch(&system_ioctls, call);
+	call->vm = file->vm;
+	call->vcpu = file->vcpu;
+	if (file->kind == FILE_STATS)
+		return -ENOTTY;
+	if (call->vm->process != process_generation())
+		return -EIO;
+	return file->kind == FILE_VM ? dispatch(&vm_ioctls, call) : vcpu_call(call);
+}
+
+/*
+ * The C interface.
+ */
+
+int kvmemu_open(struct kvmemu_host *host, struct kvmemu_file **system)
+{
+	struct machine *machine;
+	int err = machine_create(host, &machine);
+
+	if (err)
+		return err;
+	*system = file_alloc(FILE_SYSTEM);
+	if (!*system) {
+		machine_put(machine);
+		return -ENOMEM;
+	}
+	(*system)->machine = machine;
+	user_install_handlers();
+	return 0;
+}
+
+long kvmemu_ioctl(struct kvmemu_file *file, unsigned long request, unsigned long arg, struct kvmemu_file **created)
+{
+	struct call call = { .file = file, .request = (unsigned int)request, .arg = arg, .created = created };
+
+	return file_ioctl(&call);
+}
+
+struct kvmemu_file *kvmemu_dup(struct kvmemu_file *file)
+{
+	return file_get(file);
+}
+
+void kvmemu_close(struct kvmemu_file *file)
+{
+	if (file)
+		file_put(file);
+}
+
+int kvmemu_run(struct kvmemu_file *vcpu, void **run, size_t *bytes)
+{
+	if (vcpu->kind != FILE_VCPU)
+		return -EINVAL;
+	*run = vcpu->vcpu->run;
+	*bytes = vcpu->vcpu->run_bytes;
+	return 0;
+}
+
+long kvmemu_read(struct kvmemu_file *file, void *buf, size_t len, uint64_t offset)
+{
+	const struct stats_page *page;
+
+	if (file->kind != FILE_STATS)
+		return -EINVAL;
+	page = file->vcpu ? file->vcpu->stats_page : file->vm->stats_page;
+	if (offset >= page->bytes)
+		return 0;
+	if (len > page->bytes - offset)
+		len = page->bytes - offset;
+	return user_write((uintptr_t)buf, page->image + offset, len) ? -EFAULT : (long)len;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Requests of a vCPU; all of them with vcpu->lock held. Layer: ioctl.
+ * Source: kvm_vcpu_ioctl(), kvm_arch_vcpu_ioctl(), Linux 6.1.
+ */
+#include "../vm/vcpu.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "../machine/host.h"
+#include "../vm/run.h"
+#include "attr_vcpu.h"
+#include "file.h"
+#include "one_reg.h"
+#include "stats.h"
+#include "user.h"
+
+#define SERROR_ESR_BITS 0x1ffffffull	/* ESR_ELx.ISS */
+#define SERROR_IMPDEF 0x1000000ull	/* ISV: what an SError without a given ESR carries */
+
+static long run(struct call *call)
+{
+	return call->arg ? -EINVAL : vcpu_run(call->vcpu);
+}
+
+static long init(struct call *call)
+{
+	struct kvm_vcpu_init init;
+	int err = user_read(&init, call->arg, sizeof(init));
+
+	return err ? err : vcpu_init(call->vcpu, init.target, init.features);
+}
+
+static long finalize(struct call *call)
+{
+	int32_t feature;
+
+	if (!vcpu_initialized(call->vcpu))
+		return -ENOEXEC;
+	if (user_read(&feature, call->arg, sizeof(feature)))
+		return -EFAULT;
+	return vcpu_finalize(call->vcpu, feature);
+}
+
+static long get_mp_state(struct call *call)
+{
+	struct kvm_mp_state state = { .mp_state = atomic_load(&call->vcpu->mp_state) };
+
+	return user_write(call->arg, &state, sizeof(state));
+}
+
+static long set_mp_state(struct call *call)
+{
+	struct kvm_mp_state state;
+	int err = user_read(&state, call->arg, sizeof(state));
+
+	return err ? err : vcpu_set_mp_state(call->vcpu, state.mp_state);
+}
+
+static bool has_ras(const struct vcpu *vcpu)
+{
+	return host_cap(vcpu->vm->host, KVM_CAP_ARM_INJECT_SERROR_ESR);
+}
+
+static long get_vcpu_events(struct call *call)
+{
+	struct vcpu *vcpu = call->vcpu;
+	struct kvm_vcpu_events events = { .exception.serror_has_esr = has_ras(vcpu) };
+
+	if (!vcpu_initialized(vcpu))
+		return -ENOEXEC;
+	events.exception.serror_pending = vcpu->serror_pending;
+	if (vcpu->serror_pending && has_ras(vcpu))
+		events.exception.serror_esr = vcpu->vsesr;
+	return user_write(call->arg, &events, sizeof(events));
+}
+
+static bool reserved_is_zero(const struct kvm_vcpu_events *events)
+{
+	static const struct kvm_vcpu_events zero;
+
+	return !memcmp(events->reserved, zero.reserved, sizeof(zero.reserved)) &&
+	       !memcmp(events->exception.pad, zero.exception.pad, sizeof(zero.exception.pad));
+}
+
+static long set_vcpu_events(struct call *call)
+{
+	struct vcpu *vcpu = call->vcpu;
+	struct kvm_vcpu_events events;
+
+	if (!vcpu_initialized(vcpu))
+		return -ENOEXEC;
+	if (user_read(&events, call->arg, sizeof(events)))
+		return -EFAULT;
+	if (!reserved_is_zero(&events))
+		return -EINVAL;
+	if (events.exception.serror_pending) {
+		uint64_t esr = events.exception.serror_has_esr ? events.exception.serror_esr : SERROR_IMPDEF;
+
+		if (events.exception.serror_has_esr && (!has_ras(vcpu) || esr & ~SERROR_ESR_BITS))
+			return -EINVAL;
+		vcpu->vsesr = esr;
+		vcpu->serror_pending = true;
+	}
+	if (events.exception.ext_dabt_pending)
+		vcpu_inject_dabt(vcpu);
+	return 0;
+}
+
+static long set_guest_debug(struct call *call)
+{
+	const uint32_t known = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP | KVM_GUESTDBG_USE_HW |
+			       KVM_GUESTDBG_SINGLESTEP;
+	struct kvm_guest_debug debug;
+
+	if (user_read(&debug, call->arg, sizeof(debug)))
+		return -EFAULT;
+	if (debug.control & ~known)
+		return -EINVAL;
+	call->vcpu->guest_debug = debug.control & KVM_GUESTDBG_ENABLE ? debug.control : 0;
+	return 0;
+}
+
+static long set_signal_mask(struct call *call)
+{
+	struct kvm_signal_mask mask;
+	uint64_t set;
+
+	if (!call->arg) {
+		call->vcpu->sigmask_active = false;
+		return 0;
+	}
+	if (user_read(&mask, call->arg, sizeof(mask)))
+		return -EFAULT;
+	if (mask.len != sizeof(set))
+		return -EINVAL;
+	if (user_read(&set, call->arg + offsetof(struct kvm_signal_mask, sigset), sizeof(set)))
+		return -EFAULT;
+	call->vcpu->sigmask = set;
+	call->vcpu->sigmask_active = true;
+	return 0;
+}
+
+/* Requests of other architectures that Linux reads the argument of before it refuses them. */
+static long refuse_after_reading(struct call *call)
+{
+	char argument[sizeof(struct kvm_regs)];
+	int err = user_read(argument, call->arg, call->request >> 16 & 0x3fff);
+
+	return err ? err : -EINVAL;
+}
+
+static const struct ioctl_row rows[] = {
+	{ KVM_GET_ONE_REG, one_reg_get_call },
+	{ KVM_SET_ONE_REG, one_reg_set_call },
+	{ KVM_RUN, run },
+	{ KVM_GET_REG_LIST, reg_list_call },
+	{ KVM_ARM_VCPU_INIT, init },
+	{ KVM_ARM_VCPU_FINALIZE, finalize },
+	{ KVM_GET_MP_STATE, get_mp_state },
+	{ KVM_SET_MP_STATE, set_mp_state },
+	{ KVM_GET_VCPU_EVENTS, get_vcpu_events },
+	{ KVM_SET_VCPU_EVENTS, set_vcpu_events },
+	{ KVM_SET_DEVICE_ATTR, attr_vcpu_set },
+	{ KVM_GET_DEVICE_ATTR, attr_vcpu_get },
+	{ KVM_HAS_DEVICE_ATTR, attr_vcpu_has },
+	{ KVM_SET_GUEST_DEBUG, set_guest_debug },
+	{ KVM_SET_SIGNAL_MASK, set_signal_mask },
+	{ KVM_GET_STATS_FD, stats_open },
+	{ KVM_SET_REGS, refuse_after_reading },
+	{ KVM_TRANSLATE, refuse_after_reading },
+};
+
+const struct ioctl_table vcpu_ioctls = { .rows = rows, .n = sizeof(rows) / sizeof(rows[0]), .unknown = -EINVAL };

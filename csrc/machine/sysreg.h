@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The system registers the architecture has: names, encodings, and a dense index for tables and storage.
+ * Layer: machine. Knows no VM.
+ */
+#ifndef KVMEMU_MACHINE_SYSREG_H
+#define KVMEMU_MACHINE_SYSREG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Index of a register: SR_SCTLR_EL1 and so on, ascending by encoding. SR_NONE stands for "no such register". */
+enum sysreg {
+#define SYSREG(name, op0, op1, crn, crm, op2) SR_##name,
+#include "sysreg_list.h"
+#undef SYSREG
+	SR_COUNT,
+	SR_NONE = SR_COUNT,
+};
+
+/* The 16 bits op0:op1:CRn:CRm:op2 in which both MSR/MRS and KVM's register ids hold an encoding. */
+#define SYSREG_ENCODING(op0, op1, crn, crm, op2) \
+	((uint16_t)((op0) << 14 | (op1) << 11 | (crn) << 7 | (crm) << 3 | (op2)))
+
+struct sysreg_name {
+	const char *name;
+	uint16_t encoding;
+};
+
+extern const struct sysreg_name sysreg_names[SR_COUNT];
+
+/* Constant time. Encodings with op0 < 2 are instructions, not registers, and give SR_NONE. */
+enum sysreg sysreg_find(uint16_t encoding);
+
+/* By name, as the Arm manual spells it; case matters. */
+enum sysreg sysreg_find_name(const char *name, size_t len);
+
+#endif

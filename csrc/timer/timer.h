@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The architected timers of a vCPU: EL1 virtual and physical. Layer: timer.
+ * Source: arch/arm64/kvm/arch_timer.c, Linux 6.1.
+ */
+#ifndef KVMEMU_TIMER_TIMER_H
+#define KVMEMU_TIMER_TIMER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../vm/vcpu.h"
+
+/* CNTx_CTL_EL0, Arm DDI 0487, D17.11. */
+#define TIMER_CTL_ENABLE 1u
+#define TIMER_CTL_IMASK 2u
+#define TIMER_CTL_ISTATUS 4u
+
+/* The INTIDs KVM gives the timers until user space chooses others. */
+#define TIMER_DEFAULT_VIRTUAL_INTID 27
+#define TIMER_DEFAULT_PHYSICAL_INTID 30
+
+/* At creation of a vCPU: the VM's virtual counter starts at zero, for all its vCPUs. */
+void timers_init(struct vcpu *vcpu);
+
+/* At KVM_ARM_VCPU_INIT: both disabled; CVAL stays. */
+void timers_reset(struct vcpu *vcpu);
+
+/* What the guest's CNTVCT_EL0 or CNTPCT_EL0 reads, in ticks. */
+uint64_t timer_count(const struct vcpu *vcpu, enum timer_index index);
+
+/* CNTVCT_EL0 of every vCPU of the VM becomes ticks. */
+void timer_set_virtual_count(struct vcpu *vcpu, uint64_t ticks);
+
+/* CNTx_CTL_EL0 with ISTATUS, whether enabled or not, as KVM answers. */
+uint64_t timer_ctl(const struct vcpu *vcpu, enum timer_index index);
+void timer_set_ctl(struct vcpu *vcpu, enum timer_index index, uint64_t ctl);
+
+/* The timer's output: enabled, not masked, CVAL reached. */
+bool timer_line(const struct vcpu *vcpu, enum timer_index index);
+
+/* Nanoseconds until the output rises by itself; UINT64_MAX if it does not. */
+uint64_t timer_ns_until_line(const struct vcpu *vcpu, enum timer_index index);
+
+/*
+ * KVM_ARM_VCPU_TIMER_CTRL. intid is the VM's for all vCPUs. The caller has checked that it is a PPI and that the timers
+ * have not been enabled. ENXIO for an unknown timer.
+ */
+int timer_set_intid(struct vcpu *vcpu, uint64_t attr, uint32_t intid);
+int timer_get_intid(const struct vcpu *vcpu, uint64_t attr, uint32_t *intid);
+
+#endif

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* KVM_RUN. Layer: vm. */
+#define _GNU_SOURCE
+#include "run.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../timer/timer.h"
+
+#define NSEC_PER_SEC 1000000000ull
+
+static void counter_jumped(struct counter_waiter *waiter)
+{
+	vcpu_kick((struct vcpu *)((char *)waiter - offsetof(struct vcpu, waiter)));
+}
+
+void vcpu_run_setup(struct vcpu *vcpu)
+{
+	vcpu->waiter.jumped = counter_jumped;
+}
+
+void vcpu_run_teardown(struct vcpu *vcpu)
+{
+	if (vcpu->kick_fd >= 0)
+		close(vcpu->kick_fd);
+}
+
+void vcpu_kick(struct vcpu *vcpu)
+{
+	const uint64_t one = 1;
+	int fd = atomic_load(&vcpu->kick_fd);
+	ssize_t done;
+
+	if (fd < 0)
+		return;
+	/* EAGAIN, the only failure there is, says that a kick is on its way already. */
+	done = write(fd, &one, sizeof(one));
+	(void)done;
+}
+
+/*
+ * What is settled when a vCPU runs for the first time, and looked at again when another thread takes it over.
+ * Source: kvm_arch_vcpu_run_pid_change(), kvm_arm_pmu_v3_enable(), Linux 6.1.
+ */
+static int first_run(struct vcpu *vcpu)
+{
+	if (!vcpu_initialized(vcpu))
+		return -ENOEXEC;
+	if (!vcpu_is_finalized(vcpu))
+		return -EPERM;
+	if (vcpu->ran_once)
+		return 0;
+	vcpu->timers_enabled = true;
+	if (vcpu_has_feature(vcpu, KVM_ARM_VCPU_PMU_V3) && (!vcpu->pmu.created || vcpu->pmu.intid))
+		return -EINVAL;
+	pthread_mutex_lock(&vcpu->vm->lock);
+	atomic_store(&vcpu->vm->ran_once, true);
+	pthread_mutex_unlock(&vcpu->vm->lock);
+	return 0;
+}
+
+static uint64_t device_irq_level(const struct vcpu *vcpu)
+{
+	uint64_t level = 0;
+
+	if (timer_line(vcpu, TIMER_VIRTUAL))
+		level |= KVM_ARM_DEV_EL1_VTIMER;
+	if (timer_line(vcpu, TIMER_PHYSICAL))
+		level |= KVM_ARM_DEV_EL1_PTIMER;
+	return level;
+}
+
+/* A user-space interrupt controller is told of each change of the timers' outputs. */
+static bool must_notify_user(const struct vcpu *vcpu)
+{
+	const uint64_t timers = KVM_ARM_DEV_EL1_VTIMER | KVM_ARM_DEV_EL1_PTIMER;
+
+	return device_irq_level(vcpu) != (vcpu->run->s.regs.device_irq_level & timers);
+}
+
+static void report_devices(struct vcpu *vcpu)
+{
+	const uint64_t timers = KVM_ARM_DEV_EL1_VTIMER | KVM_ARM_DEV_EL1_PTIMER;
+	uint64_t others = vcpu->run->s.regs.device_irq_level & ~(timers | KVM_ARM_DEV_PMU);
+
+	vcpu->run->s.regs.device_irq_level = others | device_irq_level(vcpu);
+}
+
+static bool is_runnable(const struct vcpu *vcpu)
+{
+	return (atomic_load(&vcpu->irq_lines) || must_notify_user(vcpu)) &&
+	       atomic_load(&vcpu->mp_state) != KVM_MP_STATE_STOPPED;
+}
+
+/* True where KVM_RUN is to end; *result is then what it returns. */
+static bool wants_exit(struct vcpu *vcpu, int *result)
+{
+	switch (atomic_load(&vcpu->mp_state)) {
+	case KVM_MP_STATE_STOPPED:
+		return false;
+	case KVM_MP_STATE_SUSPENDED:
+		if (!is_runnable(vcpu))
+			return false;
+		memset(&vcpu->run->system_event, 0, sizeof(vcpu->run->system_event));
+		vcpu->run->system_event.type = KVM_SYSTEM_EVENT_WAKEUP;
+		vcpu->run->exit_reason = KVM_EXIT_SYSTEM_EVENT;
+		*result = 0;
+		return true;
+	default:
+		if (!must_notify_user(vcpu))
+			return false;
+		vcpu->run->exit_reason = KVM_EXIT_INTR;
+		*result = -EINTR;
+		return true;
+	}
+}
+
+static int interrupted(struct vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_INTR;
+	vcpu->stats->signal_exits++;
+	return -EINTR;
+}
+
+/* NULL for "until kicked", or the time left to the next change of a timer's output. */
+static const struct timespec *time_to_wait(const struct vcpu *vcpu, struct timespec *left)
+{
+	uint64_t ns = timer_ns_until_line(vcpu, TIMER_VIRTUAL), other = timer_ns_until_line(vcpu, TIMER_PHYSICAL);
+
+	/* An output that is up already has been reported; it ends no wait. */
+	if (!ns || (other && other < ns))
+		ns = other;
+	if (!ns || ns == UINT64_MAX)
+		return NULL;
+	left->tv_sec = (time_t)(ns / NSEC_PER_SEC);
+	left->tv_nsec = (long)(ns % NSEC_PER_SEC);
+	return left;
+}
+
+/*
+ * Waits for a kick, a timer or a signal; false for a signal. Signals are blocked by the caller and let in by ppoll()
+ * only, so that one that comes before the wait ends it too.
+ */
+static bool wait_for_event(struct vcpu *vcpu, const sigset_t *mask)
+{
+	struct pollfd kick = { .fd = vcpu->kick_fd, .events = POLLIN };
+	struct timespec left;
+	uint64_t count;
+	int ready = ppoll(&kick, 1, time_to_wait(vcpu, &left), mask);
+
+	if (ready < 0)
+		return errno != EINTR;
+	if (ready > 0 && read(vcpu->kick_fd, &count, sizeof(count)) != sizeof(count))
+		return errno != EINTR;
+	return true;
+}
+
+static int wait_in_guest(struct vcpu *vcpu)
+{
+	sigset_t all, outside, mask;
+	int result = -EINTR;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &outside);
+	mask = outside;
+	if (vcpu->sigmask_active) {
+		sigemptyset(&mask);
+		memcpy(&mask, &vcpu->sigmask, sizeof(vcpu->sigmask));
+	}
+	vcpu->stats->blocking = 1;
+	while (!wants_exit(vcpu, &result)) {
+		/* Set by a handler that ran between the caller's check and the blocking of signals. */
+		if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED) || !wait_for_event(vcpu, &mask)) {
+			result = interrupted(vcpu);
+			break;
+		}
+	}
+	vcpu->stats->blocking = 0;
+	pthread_sigmask(SIG_SETMASK, &outside, NULL);
+	return result;
+}
+
+static int run_guest(struct vcpu *vcpu)
+{
+	int result;
+
+	vcpu->run->exit_reason = KVM_EXIT_UNKNOWN;
+	vcpu->run->flags = 0;
+	if (!wants_exit(vcpu, &result)) {
+		if (vcpu->kick_fd < 0)
+			atomic_store(&vcpu->kick_fd, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+		if (vcpu->kick_fd < 0)
+			return -ENOMEM;
+		machine_add_waiter(vcpu->vm->machine, &vcpu->waiter);
+		result = wait_in_guest(vcpu);
+		machine_remove_waiter(vcpu->vm->machine, &vcpu->waiter);
+	}
+	report_devices(vcpu);
+	return result;
+}
+
+int vcpu_run(struct vcpu *vcpu)
+{
+	uintptr_t thread = (uintptr_t)pthread_self();
+	int err = vcpu->run_thread == thread ? 0 : first_run(vcpu);
+
+	if (err)
+		return err;
+	vcpu->run_thread = thread;
+	vcpu->ran_once = true;
+	if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED))
+		err = -EINTR;
+	else
+		err = run_guest(vcpu);
+	vcpu_commit_exception(vcpu);
+	return err;
+}

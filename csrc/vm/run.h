@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* KVM_RUN: entering the vCPU, waiting, leaving. Layer: vm. */
+#ifndef KVMEMU_VM_RUN_H
+#define KVMEMU_VM_RUN_H
+
+#include "vcpu.h"
+
+/* At creation and destruction of a vCPU. */
+void vcpu_run_setup(struct vcpu *vcpu);
+void vcpu_run_teardown(struct vcpu *vcpu);
+
+/*
+ * KVM_RUN, with vcpu->lock held: 0 with an exit in vcpu->run, or -errno. A vCPU that has no guest behaves as one that
+ * executes WFI for ever. Source: kvm_arch_vcpu_ioctl_run(), kvm_arch_vcpu_run_pid_change(), Linux 6.1.
+ */
+int vcpu_run(struct vcpu *vcpu);
+
+/* The guest aborts a load at its next entry, as KVM_SET_VCPU_EVENTS asks. Source: kvm_inject_dabt(), Linux 6.1. */
+void vcpu_inject_dabt(struct vcpu *vcpu);
+
+/* Takes a pended exception: PC, PSTATE and their saved copies change. Source: __kvm_adjust_pc(), Linux 6.1. */
+void vcpu_commit_exception(struct vcpu *vcpu);
+
+#endif

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/* The vCPU's lifetime, KVM_ARM_VCPU_INIT and reset. Layer: vm. */
+#include "vcpu.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../machine/host.h"
+#include "../reg/reg.h"
+#include "../timer/timer.h"
+#include "run.h"
+
+/* PSTATE at reset: EL1h, or SVC, with every exception masked (DDI 0487, D1.8.1). */
+#define PSTATE_EL1H_DAIF 0x3c5
+#define PSTATE_SVC_AIF 0x1d3
+
+static struct vcpu *vcpu_alloc(struct vm *vm, uint32_t id)
+{
+	struct vcpu *vcpu = calloc(1, sizeof(*vcpu));
+
+	if (!vcpu)
+		return NULL;
+	vcpu->run_bytes = 2 * vm->host->page_bytes;
+	vcpu->run = mmap(NULL, vcpu->run_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+			 0);
+	if (vcpu->run == MAP_FAILED) {
+		free(vcpu);
+		return NULL;
+	}
+	vcpu->vm = vm;
+	vcpu->id = id;
+	vcpu->target = -1;
+	vcpu->steal_ipa = UINT64_MAX;
+	vcpu->kick_fd = -1;
+	vcpu->stats = &vcpu->own_stats;
+	pthread_mutex_init(&vcpu->lock, NULL);
+	vcpu_run_setup(vcpu);
+	return vcpu;
+}
+
+void vcpu_destroy(struct vcpu *vcpu)
+{
+	vcpu_run_teardown(vcpu);
+	munmap(vcpu->run, vcpu->run_bytes);
+	stats_page_destroy(vcpu->stats_page);
+	arm32_free(vcpu->arm32);
+	free(vcpu->sve);
+	pthread_mutex_destroy(&vcpu->lock);
+	free(vcpu);
+}
+
+static void forget_created(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->created_vcpus--;
+	pthread_mutex_unlock(&vm->lock);
+}
+
+/* Makes a vCPU part of its VM; EEXIST if its id is taken. */
+static int vcpu_join(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	int err = 0;
+
+	pthread_mutex_lock(&vm->lock);
+	if (vm_find_vcpu(vm, vcpu->id)) {
+		err = -EEXIST;
+	} else {
+		vcpu->index = vm->nr_vcpus;
+		vm->vcpus[vcpu->index] = vcpu;
+		atomic_store_explicit(&vm->nr_vcpus, vcpu->index + 1, memory_order_release);
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return err;
+}
+
+void vcpu_withdraw(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	bool last;
+
+	pthread_mutex_lock(&vm->lock);
+	last = vcpu->index + 1 == vm->nr_vcpus;
+	if (last) {
+		atomic_store(&vm->nr_vcpus, vcpu->index);
+		vm->created_vcpus--;
+	}
+	pthread_mutex_unlock(&vm->lock);
+	/* Another vCPU came in between: this one stays, unreachable, and goes with its VM. */
+	if (last)
+		vcpu_destroy(vcpu);
+}
+
+int vcpu_create(struct vm *vm, uint64_t wide_id, struct vcpu **out)
+{
+	uint32_t id = (uint32_t)wide_id;
+	struct vcpu *vcpu;
+	int err;
+
+	if (id >= VM_MAX_VCPUS)
+		return -EINVAL;
+	pthread_mutex_lock(&vm->lock);
+	err = vm->created_vcpus >= vm->max_vcpus || id >= vm->max_vcpus ? -EINVAL : 0;
+	if (!err)
+		vm->created_vcpus++;
+	pthread_mutex_unlock(&vm->lock);
+	if (err)
+		return err;
+
+	vcpu = vcpu_alloc(vm, id);
+	if (!vcpu) {
+		forget_created(vm);
+		return -ENOMEM;
+	}
+	err = vm->host->arch == HOST_ARM32 ? arm32_alloc(&vcpu->arm32) : 0;
+	/* Before the id is checked: a refused duplicate sets the VM's time to zero as well (kvm_timer_vcpu_init()). */
+	timers_init(vcpu);
+	if (!err)
+		err = vcpu_join(vcpu);
+	if (err) {
+		vcpu_destroy(vcpu);
+		forget_created(vm);
+		return err;
+	}
+	*out = vcpu;
+	return 0;
+}
+
+/*
+ * The first vCPU that is initialised settles for its VM whether EL1 is AArch32, even if its reset then fails.
+ * Source: kvm_set_vm_width(), Linux 6.1.
+ */
+static int settle_width(struct vcpu *vcpu)
+{
+	bool is_32bit = vcpu_has_feature(vcpu, KVM_ARM_VCPU_EL1_32BIT);
+	struct vm *vm = vcpu->vm;
+	int err = 0;
+
+	pthread_mutex_lock(&vm->lock);
+	if (vm->width_configured) {
+		err = is_32bit == vm->el1_32bit ? 0 : -EINVAL;
+	} else if (is_32bit && (!host_cap(vm->host, KVM_CAP_ARM_EL1_32BIT) || vm->mte)) {
+		err = -EINVAL;
+	} else {
+		vm->el1_32bit = is_32bit;
+		vm->width_configured = true;
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return err;
+}
+
+static int enable_features(struct vcpu *vcpu)
+{
+	const struct kvmemu_host *host = vcpu->vm->host;
+	bool address = vcpu_has_feature(vcpu, KVM_ARM_VCPU_PTRAUTH_ADDRESS);
+	bool generic = vcpu_has_feature(vcpu, KVM_ARM_VCPU_PTRAUTH_GENERIC);
+
+	if (vcpu->sve_finalized) {
+		memset(vcpu->sve, 0, sve_state_bytes(vcpu));
+	} else if (vcpu_has_feature(vcpu, KVM_ARM_VCPU_SVE)) {
+		if (!host_cap(host, KVM_CAP_ARM_SVE))
+			return -EINVAL;
+		vcpu->sve_max_vq = sve_host_max_vq(host);
+		vcpu->has_sve = true;
+	}
+	if (address || generic) {
+		if (!address || !generic || !host_cap(host, KVM_CAP_ARM_PTRAUTH_ADDRESS))
+			return -EINVAL;
+		vcpu->has_ptrauth = true;
+	}
+	if (vcpu_has_feature(vcpu, KVM_ARM_VCPU_PMU_V3) && !host_cap(host, KVM_CAP_ARM_PMU_V3))
+		return -EINVAL;
+	return 0;
+}
+
+/* Source: kvm_reset_vcpu(), Linux 6.1. */
+static int vcpu_reset(struct vcpu *vcpu)
+{
+	int err = settle_width(vcpu);
+
+	if (!err)
+		err = enable_features(vcpu);
+	if (err)
+		return err;
+	memset(vcpu->x, 0, sizeof(vcpu->x));
+	vcpu->sp = 0;
+	vcpu->pc = 0;
+	vcpu->pstate = vcpu_el1_is_32bit(vcpu) ? PSTATE_SVC_AIF : PSTATE_EL1H_DAIF;
+	vcpu->spsr_abt = vcpu->spsr_und = vcpu->spsr_irq = vcpu->spsr_fiq = 0;
+	memset(vcpu->v, 0, sizeof(vcpu->v));
+	vcpu->fpsr = 0;
+	vcpu->fpcr = 0;
+	sysregs_reset(vcpu);
+	timers_reset(vcpu);
+	return 0;
+}
+
+/*
+ * Takes over the features asked for, bit by bit as Linux does: those before a refused one stay. Source:
+ * kvm_vcpu_set_target(), Linux 6.1.
+ */
+static int take_features(struct vcpu *vcpu, const uint32_t features[7])
+{
+	bool again = vcpu_initialized(vcpu);
+
+	for (unsigned int i = 0; i < 7 * 32; i++) {
+		bool set = features[i / 32] >> i % 32 & 1;
+
+		if (set && i >= VCPU_MAX_FEATURES)
+			return -ENOENT;
+		if (again && i < VCPU_MAX_FEATURES && vcpu_has_feature(vcpu, i) != set)
+			return -EINVAL;
+		if (set)
+			vcpu->features |= 1u << i;
+	}
+	return 0;
+}
+
+int vcpu_init(struct vcpu *vcpu, uint32_t target, const uint32_t features[7])
+{
+	int err;
+
+	if (target != vcpu->vm->host->target)
+		return -EINVAL;
+	err = take_features(vcpu, features);
+	if (err)
+		return err;
+	vcpu->target = (int32_t)target;
+	err = vcpu->arm32 ? arm32_reset(vcpu) : vcpu_reset(vcpu);
+	if (err) {
+		vcpu->target = -1;
+		vcpu->features = 0;
+		return err;
+	}
+	vcpu->serror_pending = false;
+	atomic_store(&vcpu->irq_lines, 0);
+	return vcpu_set_mp_state(vcpu, vcpu_has_feature(vcpu, KVM_ARM_VCPU_POWER_OFF) ? KVM_MP_STATE_STOPPED :
+											KVM_MP_STATE_RUNNABLE);
+}
+
+int vcpu_finalize(struct vcpu *vcpu, int32_t feature)
+{
+	if (feature != KVM_ARM_VCPU_SVE || !vcpu->has_sve)
+		return -EINVAL;
+	if (vcpu->sve_finalized)
+		return -EPERM;
+	vcpu->sve = calloc(1, sve_state_bytes(vcpu));
+	if (!vcpu->sve)
+		return -ENOMEM;
+	vcpu->sve_finalized = true;
+	return 0;
+}
+
+int vcpu_set_mp_state(struct vcpu *vcpu, uint32_t state)
+{
+	switch (state) {
+	case KVM_MP_STATE_RUNNABLE:
+	case KVM_MP_STATE_STOPPED:
+	case KVM_MP_STATE_SUSPENDED:
+		atomic_store(&vcpu->mp_state, state);
+		vcpu_kick(vcpu);
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* The VM's lifetime, and the capabilities it has and takes. Layer: vm. */
+#include "vm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "../machine/host.h"
+#include "../machine/machine.h"
+#include "kvmemu/uapi.h"
+#include "vcpu.h"
+
+#define MIN_IPA_BITS 32		/* ARM64_MIN_PARANGE_BITS */
+#define DEFAULT_IPA_BITS 40	/* KVM_PHYS_SHIFT */
+
+static atomic_uint forks = 1;
+
+static void count_fork(void)
+{
+	atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(NULL, NULL, count_fork);
+}
+
+unsigned int process_generation(void)
+{
+	return atomic_load_explicit(&forks, memory_order_relaxed);
+}
+
+/* IPA bits of a new VM; 0 if the type is not one this host makes. */
+static unsigned int ipa_bits_of_type(const struct kvmemu_host *host, uint64_t type)
+{
+	unsigned int bits = type ? (unsigned int)type : DEFAULT_IPA_BITS;
+	unsigned int limit = (unsigned int)host_cap(host, KVM_CAP_ARM_VM_IPA_SIZE);
+
+	if (host->arch == HOST_ARM32)	/* no IPA sizes: KVM_VM_TYPE must be 0 (arch/arm, Linux 5.6) */
+		return type ? 0 : DEFAULT_IPA_BITS;
+	if (type & ~(uint64_t)KVM_VM_TYPE_ARM_IPA_SIZE_MASK || bits > limit)
+		return 0;
+	return bits < MIN_IPA_BITS ? 0 : bits;
+}
+
+/* A field of ID_AA64PFR0_EL1 as the host has it. */
+static uint8_t pfr0_field(const struct kvmemu_host *host, unsigned int shift)
+{
+	return host->reg[SR_ID_AA64PFR0_EL1] >> shift & 0xf;
+}
+
+int vm_create(struct machine *machine, uint64_t type, struct vm **out)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	const struct kvmemu_host *host = machine->host;
+	unsigned int ipa_bits = ipa_bits_of_type(host, type);
+	struct vm *vm;
+
+	if (!ipa_bits)
+		return -EINVAL;
+	pthread_once(&once, watch_forks);
+	vm = calloc(1, sizeof(*vm));
+	if (!vm)
+		return -ENOMEM;
+	atomic_init(&vm->refs, 1);
+	vm->machine = machine_get(machine);
+	vm->host = host;
+	vm->process = process_generation();
+	vm->pid = getpid();
+	pthread_mutex_init(&vm->lock, NULL);
+	pthread_mutex_init(&vm->slots_lock, NULL);
+	vm->max_vcpus = (unsigned int)host_cap(host, KVM_CAP_MAX_VCPUS);
+	vm->ipa_bits = ipa_bits;
+	vm->std_bmap = 1ull << KVM_REG_ARM_STD_BIT_TRNG_V1_0;
+	vm->std_hyp_bmap = 1ull << KVM_REG_ARM_STD_HYP_BIT_PV_TIME;
+	vm->vendor_hyp_bmap = 1ull << KVM_REG_ARM_VENDOR_HYP_BIT_FUNC_FEAT | 1ull << KVM_REG_ARM_VENDOR_HYP_BIT_PTP;
+	vm->csv2 = pfr0_field(host, 56);
+	vm->csv3 = pfr0_field(host, 60);
+	vm->stats = &vm->own_stats;
+	*out = vm;
+	return 0;
+}
+
+struct vm *vm_get(struct vm *vm)
+{
+	atomic_fetch_add_explicit(&vm->refs, 1, memory_order_relaxed);
+	return vm;
+}
+
+void vm_put(struct vm *vm)
+{
+	if (atomic_fetch_sub_explicit(&vm->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		vcpu_destroy(vm->vcpus[i]);
+	memslots_free(&vm->slots);
+	stats_page_destroy(vm->stats_page);
+	free(vm->pmu_filter);
+	pthread_mutex_destroy(&vm->slots_lock);
+	pthread_mutex_destroy(&vm->lock);
+	machine_put(vm->machine);
+	free(vm);
+}
+
+struct vcpu *vm_find_vcpu(struct vm *vm, uint32_t id)
+{
+	unsigned int n = atomic_load_explicit(&vm->nr_vcpus, memory_order_acquire);
+
+	/* Ids mostly equal the order of creation. */
+	if (id < n && vm->vcpus[id]->id == id)
+		return vm->vcpus[id];
+	for (unsigned int i = 0; i < n; i++)
+		if (vm->vcpus[i]->id == id)
+			return vm->vcpus[i];
+	return NULL;
+}
+
+int vm_check_extension(const struct kvmemu_host *host, const struct vm *vm, unsigned long cap)
+{
+	if (cap >= HOST_NR_CAPS)
+		return 0;
+	if (!vm)
+		return host->system_cap[cap];
+	if (cap == KVM_CAP_MAX_VCPUS || cap == KVM_CAP_MAX_VCPU_ID)
+		return (int)vm->max_vcpus;
+	return host->cap[cap];
+}
+
+static int enable_mte(struct vm *vm)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&vm->lock);
+	if (!host_cap(vm->host, KVM_CAP_ARM_MTE) || vm->created_vcpus)
+		err = -EINVAL;
+	else
+		vm->mte = true;
+	pthread_mutex_unlock(&vm->lock);
+	return err;
+}
+
+static int enable_manual_dirty_log(struct vm *vm, uint32_t flags, uint64_t options)
+{
+	uint64_t allowed = KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE;
+
+	if (options & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE)
+		allowed |= KVM_DIRTY_LOG_INITIALLY_SET;
+	if (flags || options & ~allowed)
+		return -EINVAL;
+	pthread_mutex_lock(&vm->slots_lock);
+	vm->manual_dirty_log = options;
+	pthread_mutex_unlock(&vm->slots_lock);
+	return 0;
+}
+
+int vm_enable_cap(struct vm *vm, uint32_t cap, uint32_t flags, const uint64_t args[4])
+{
+	/* A capability that the host does not announce (an older kernel, 32-bit) cannot be enabled either. */
+	if (!host_cap(vm->host, cap))
+		return -EINVAL;
+	switch (cap) {
+	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
+		return enable_manual_dirty_log(vm, flags, args[0]);
+	case KVM_CAP_HALT_POLL:
+		if (flags || args[0] > UINT32_MAX)
+			return -EINVAL;
+		vm->halt_poll_max_ns = (uint32_t)args[0];
+		return 0;
+	case KVM_CAP_ARM_NISV_TO_USER:
+		if (flags)
+			return -EINVAL;
+		vm->nisv_to_user = true;
+		return 0;
+	case KVM_CAP_ARM_MTE:
+		return flags ? -EINVAL : enable_mte(vm);
+	case KVM_CAP_ARM_SYSTEM_SUSPEND:
+		if (flags)
+			return -EINVAL;
+		vm->system_suspend = true;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kvmemu: Linux's KVM/arm64 state interface in user space. The C interface.
+ *
+ * A file stands for one of KVM's descriptors: the system (/dev/kvm), a VM, a vCPU, a device, statistics. Every operation
+ * on it is an ioctl with KVM's own request numbers and structures (kvmemu/uapi.h), and answers as Linux 6.1 would.
+ *
+ * Results: functions return >= 0, or a negative errno; they never set errno, print, or exit. All of them may be called
+ * from any thread. Objects live as Linux's do: a VM until its last VM, vCPU, device or statistics file is closed.
+ * A caller's pointer that cannot be read or written gives -EFAULT, on every path.
+ */
+#ifndef KVMEMU_H
+#define KVMEMU_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KVMEMU_API __attribute__((visibility("default")))
+
+struct kvmemu_host;
+struct kvmemu_file;
+
+/*
+ * Hosts: which machine is modelled. A host is immutable and may be shared by any number of systems.
+ */
+
+/* The number of built-in hosts, and the name of one of them (NULL past the end). The first is the default. */
+KVMEMU_API size_t kvmemu_host_count(void);
+KVMEMU_API const char *kvmemu_host_name(size_t n);
+
+/*
+ * Finds a host: a built-in one by name, or, where the name holds a '/', a host description file (see
+ * docs/host-profiles.md). NULL or "" is the default. Returns 0, -ENOENT (no such name), -EINVAL (not a host
+ * description), or what open(2) and read(2) gave. Release with kvmemu_host_put().
+ */
+KVMEMU_API int kvmemu_host_get(const char *name, struct kvmemu_host **host);
+
+/*
+ * Parses a host description of len bytes. On -EINVAL, why (if not NULL, why_len bytes) says in words which line is
+ * wrong and how.
+ */
+KVMEMU_API int kvmemu_host_parse(const char *text, size_t len, struct kvmemu_host **host, char *why, size_t why_len);
+KVMEMU_API void kvmemu_host_put(struct kvmemu_host *host);
+
+/* The text a built-in host was made from, without a final NUL counted in len. NULL if there is no such host. */
+KVMEMU_API const char *kvmemu_host_text(const char *name, size_t *len);
+
+/*
+ * Files. kvmemu_open() is open("/dev/kvm"): a system on this host, with a counter of its own.
+ */
+KVMEMU_API int kvmemu_open(struct kvmemu_host *host, struct kvmemu_file **system);
+
+/*
+ * ioctl(2) on a file. A request that creates a descriptor (KVM_CREATE_VM, KVM_CREATE_VCPU, KVM_CREATE_DEVICE,
+ * KVM_GET_STATS_FD) stores the new file in *created and returns 0; with created == NULL it fails with -EMFILE and
+ * creates nothing.
+ */
+KVMEMU_API long kvmemu_ioctl(struct kvmemu_file *file, unsigned long request, unsigned long arg,
+			     struct kvmemu_file **created);
+
+/* One more reference to a file, as dup(2) makes; each is given back with kvmemu_close(). */
+KVMEMU_API struct kvmemu_file *kvmemu_dup(struct kvmemu_file *file);
+KVMEMU_API void kvmemu_close(struct kvmemu_file *file);
+
+/*
+ * The shared pages of a vCPU: struct kvm_run, then the coalesced MMIO ring. They live as long as the vCPU's VM.
+ * Returns 0, or -EINVAL if the file is not a vCPU.
+ */
+KVMEMU_API int kvmemu_run(struct kvmemu_file *vcpu, void **run, size_t *bytes);
+
+/* pread(2) on a statistics file: bytes read, 0 at the end; -EINVAL on any other file. */
+KVMEMU_API long kvmemu_read(struct kvmemu_file *file, void *buf, size_t len, uint64_t offset);
+
+/*
+ * Reads or writes n registers of a vCPU in one call. ids: n register ids. values: the registers' values one after
+ * another, each as long as its id says, without padding, values_bytes in all. Stops at the first error: *done is the
+ * number of registers read or written, and the result is that register's errno. -EINVAL if the file is not a vCPU,
+ * -E2BIG if the values end before the ids do.
+ */
+KVMEMU_API int kvmemu_get_regs(struct kvmemu_file *vcpu, const uint64_t *ids, size_t n, void *values,
+			       size_t values_bytes, size_t *done);
+KVMEMU_API int kvmemu_set_regs(struct kvmemu_file *vcpu, const uint64_t *ids, size_t n, const void *values,
+			       size_t values_bytes, size_t *done);
+
+/*
+ * One register without the indirection of struct kvm_one_reg: what KVM_GET_ONE_REG and KVM_SET_ONE_REG do. Get returns
+ * the register's bytes (at most 256, stored to value; -E2BIG if room is less), set 0; or -errno. -EINVAL if the file is
+ * not a vCPU.
+ */
+KVMEMU_API long kvmemu_get_reg(struct kvmemu_file *vcpu, uint64_t id, void *value, size_t room);
+KVMEMU_API long kvmemu_set_reg(struct kvmemu_file *vcpu, uint64_t id, const void *value);
+
+/*
+ * The counter of a system, by any of its files: what CNTPCT_EL0 would read, in ticks of the host's counter frequency. It follows the
+ * machine's clock until it is stepped for the first time; from then on it moves only when told to.
+ */
+KVMEMU_API uint64_t kvmemu_counter_read(const struct kvmemu_file *file);
+KVMEMU_API uint64_t kvmemu_counter_hz(const struct kvmemu_file *file);
+KVMEMU_API void kvmemu_counter_set(struct kvmemu_file *file, uint64_t ticks);
+KVMEMU_API void kvmemu_counter_step(struct kvmemu_file *file, uint64_t ticks);
+KVMEMU_API void kvmemu_counter_follow_clock(struct kvmemu_file *file);
+
+/* 64 for an arm64 host, 32 for a 32-bit one, whose register ids are others. */
+KVMEMU_API int kvmemu_arch(const struct kvmemu_file *file);
+
+/*
+ * Real descriptors. A number from these calls is a true descriptor of this process, so that mmap(2) of a vCPU, poll(2),
+ * fstat(2) and read(2) of statistics work on it as they do on KVM's. A number that is closed or reused behind the
+ * library's back is noticed when it is next given out by the library.
+ */
+KVMEMU_API int kvmemu_fd_open(struct kvmemu_host *host);
+KVMEMU_API long kvmemu_fd_ioctl(int fd, unsigned long request, unsigned long arg);
+KVMEMU_API int kvmemu_fd_dup(int fd, int new_fd);	/* new_fd is already a duplicate of fd: share its file */
+KVMEMU_API int kvmemu_fd_close(int fd);			/* forgets the file and closes the descriptor */
+KVMEMU_API int kvmemu_fd_forget(int fd);		/* forgets the file only */
+KVMEMU_API struct kvmemu_file *kvmemu_fd_file(int fd);	/* a new reference, or NULL if fd is not ours */
+KVMEMU_API int kvmemu_fd_publish(struct kvmemu_file *file); /* a descriptor for a file that has none yet */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Capabilities: KVM_CHECK_EXTENSION's and KVM_ENABLE_CAP's numbers (Linux 6.1).
+ * Included by kvmemu/uapi.h only.
+ *
+ * "arm64" marks those for which KVM/arm64 can answer other than 0: 1, or what
+ * stands behind the colon. All others are names for decoding.
+ */
+#ifndef KVMEMU_UAPI_CAPS_H
+#define KVMEMU_UAPI_CAPS_H
+
+#define KVM_CAP_IRQCHIP			0	/* arm64: a vGIC, of v2 or v3 */
+#define KVM_CAP_HLT			1
+#define KVM_CAP_MMU_SHADOW_CACHE_CONTROL	2
+#define KVM_CAP_USER_MEMORY		3	/* arm64 */
+#define KVM_CAP_SET_TSS_ADDR		4
+#define KVM_CAP_VAPIC			6
+#define KVM_CAP_EXT_CPUID		7
+#define KVM_CAP_CLOCKSOURCE		8
+#define KVM_CAP_NR_VCPUS		9	/* arm64: advised number */
+#define KVM_CAP_NR_MEMSLOTS		10	/* arm64: number */
+#define KVM_CAP_PIT			11
+#define KVM_CAP_NOP_IO_DELAY		12
+#define KVM_CAP_PV_MMU			13
+#define KVM_CAP_MP_STATE		14	/* arm64 */
+#define KVM_CAP_COALESCED_MMIO		15	/* arm64: page of the ring in a vCPU's mapping */
+#define KVM_CAP_SYNC_MMU		16	/* arm64: the host may move guest pages at will */
+#define KVM_CAP_IOMMU			18
+#define KVM_CAP_DESTROY_MEMORY_REGION_WORKS	21	/* arm64 */
+#define KVM_CAP_USER_NMI		22
+#define KVM_CAP_SET_GUEST_DEBUG		23	/* arm64 */
+#define KVM_CAP_REINJECT_CONTROL	24
+#define KVM_CAP_IRQ_ROUTING		25	/* arm64: number of GSIs */
+#define KVM_CAP_IRQ_INJECT_STATUS	26
+#define KVM_CAP_ASSIGN_DEV_IRQ		29
+#define KVM_CAP_JOIN_MEMORY_REGIONS_WORKS	30	/* arm64 */
+#define KVM_CAP_MCE			31
+#define KVM_CAP_IRQFD			32	/* arm64 */
+#define KVM_CAP_PIT2			33
+#define KVM_CAP_SET_BOOT_CPU_ID		34
+#define KVM_CAP_PIT_STATE2		35
+#define KVM_CAP_IOEVENTFD		36	/* arm64 */
+#define KVM_CAP_SET_IDENTITY_MAP_ADDR	37
+#define KVM_CAP_XEN_HVM			38
+#define KVM_CAP_ADJUST_CLOCK		39
+#define KVM_CAP_INTERNAL_ERROR_DATA	40	/* arm64 */
+#define KVM_CAP_VCPU_EVENTS		41	/* arm64 */
+#define KVM_CAP_S390_PSW		42
+#define KVM_CAP_PPC_SEGSTATE		43
+#define KVM_CAP_HYPERV			44
+#define KVM_CAP_HYPERV_VAPIC		45
+#define KVM_CAP_HYPERV_SPIN		46
+#define KVM_CAP_PCI_SEGMENT		47
+#define KVM_CAP_PPC_PAIRED_SINGLES	48
+#define KVM_CAP_INTR_SHADOW		49
+#define KVM_CAP_DEBUGREGS		50
+#define KVM_CAP_X86_ROBUST_SINGLESTEP	51
+#define KVM_CAP_PPC_OSI			52
+#define KVM_CAP_PPC_UNSET_IRQ		53
+#define KVM_CAP_ENABLE_CAP		54
+#define KVM_CAP_XSAVE			55
+#define KVM_CAP_XCRS			56
+#define KVM_CAP_PPC_GET_PVINFO		57
+#define KVM_CAP_PPC_IRQ_LEVEL		58
+#define KVM_CAP_ASYNC_PF		59
+#define KVM_CAP_TSC_CONTROL		60
+#define KVM_CAP_GET_TSC_KHZ		61
+#define KVM_CAP_PPC_BOOKE_SREGS		62
+#define KVM_CAP_SPAPR_TCE		63
+#define KVM_CAP_PPC_SMT			64
+#define KVM_CAP_PPC_RMA			65
+#define KVM_CAP_MAX_VCPUS		66	/* arm64: number; on a VM, of its GIC model */
+#define KVM_CAP_PPC_HIOR		67
+#define KVM_CAP_PPC_PAPR		68
+#define KVM_CAP_SW_TLB			69
+#define KVM_CAP_ONE_REG			70	/* arm64 */
+#define KVM_CAP_S390_GMAP		71
+#define KVM_CAP_TSC_DEADLINE_TIMER	72
+#define KVM_CAP_S390_UCONTROL		73
+#define KVM_CAP_SYNC_REGS		74
+#define KVM_CAP_PCI_2_3			75
+#define KVM_CAP_KVMCLOCK_CTRL		76
+#define KVM_CAP_SIGNAL_MSI		77	/* arm64 */
+#define KVM_CAP_PPC_GET_SMMU_INFO	78
+#define KVM_CAP_S390_COW		79
+#define KVM_CAP_PPC_ALLOC_HTAB		80
+#define KVM_CAP_READONLY_MEM		81	/* arm64 */
+#define KVM_CAP_IRQFD_RESAMPLE		82	/* arm64 */
+#define KVM_CAP_PPC_BOOKE_WATCHDOG	83
+#define KVM_CAP_PPC_HTAB_FD		84
+#define KVM_CAP_S390_CSS_SUPPORT	85
+#define KVM_CAP_PPC_EPR			86
+#define KVM_CAP_ARM_PSCI		87	/* arm64 */
+#define KVM_CAP_ARM_SET_DEVICE_ADDR	88	/* arm64 */
+#define KVM_CAP_DEVICE_CTRL		89	/* arm64 */
+#define KVM_CAP_IRQ_MPIC		90
+#define KVM_CAP_PPC_RTAS		91
+#define KVM_CAP_IRQ_XICS		92
+#define KVM_CAP_ARM_EL1_32BIT		93	/* arm64: AArch32 guests */
+#define KVM_CAP_SPAPR_MULTITCE		94
+#define KVM_CAP_EXT_EMUL_CPUID		95
+#define KVM_CAP_HYPERV_TIME		96
+#define KVM_CAP_IOAPIC_POLARITY_IGNORED	97
+#define KVM_CAP_ENABLE_CAP_VM		98	/* arm64 */
+#define KVM_CAP_S390_IRQCHIP		99
+#define KVM_CAP_IOEVENTFD_NO_LENGTH	100
+#define KVM_CAP_VM_ATTRIBUTES		101
+#define KVM_CAP_ARM_PSCI_0_2		102	/* arm64 */
+#define KVM_CAP_PPC_FIXUP_HCALL		103
+#define KVM_CAP_PPC_ENABLE_HCALL	104
+#define KVM_CAP_CHECK_EXTENSION_VM	105	/* arm64 */
+#define KVM_CAP_S390_USER_SIGP		106
+#define KVM_CAP_S390_VECTOR_REGISTERS	107
+#define KVM_CAP_S390_MEM_OP		108
+#define KVM_CAP_S390_USER_STSI		109
+#define KVM_CAP_S390_SKEYS		110
+#define KVM_CAP_MIPS_FPU		111
+#define KVM_CAP_MIPS_MSA		112
+#define KVM_CAP_S390_INJECT_IRQ		113
+#define KVM_CAP_S390_IRQ_STATE		114
+#define KVM_CAP_PPC_HWRNG		115
+#define KVM_CAP_DISABLE_QUIRKS		116
+#define KVM_CAP_X86_SMM			117
+#define KVM_CAP_MULTI_ADDRESS_SPACE	118
+#define KVM_CAP_GUEST_DEBUG_HW_BPS	119	/* arm64: number of breakpoints */
+#define KVM_CAP_GUEST_DEBUG_HW_WPS	120	/* arm64: number of watchpoints */
+#define KVM_CAP_SPLIT_IRQCHIP		121
+#define KVM_CAP_IOEVENTFD_ANY_LENGTH	122	/* arm64 */
+#define KVM_CAP_HYPERV_SYNIC		123
+#define KVM_CAP_S390_RI			124
+#define KVM_CAP_SPAPR_TCE_64		125
+#define KVM_CAP_ARM_PMU_V3		126	/* arm64 */
+#define KVM_CAP_VCPU_ATTRIBUTES		127	/* arm64 */
+#define KVM_CAP_MAX_VCPU_ID		128	/* arm64: highest id + 1 */
+#define KVM_CAP_X2APIC_API		129
+#define KVM_CAP_S390_USER_INSTR0	130
+#define KVM_CAP_MSI_DEVID		131	/* arm64: VM with a vGIC: kvm_msi.devid */
+#define KVM_CAP_PPC_HTM			132
+#define KVM_CAP_SPAPR_RESIZE_HPT	133
+#define KVM_CAP_PPC_MMU_RADIX		134
+#define KVM_CAP_PPC_MMU_HASH_V3		135
+#define KVM_CAP_IMMEDIATE_EXIT		136	/* arm64 */
+#define KVM_CAP_MIPS_VZ			137
+#define KVM_CAP_MIPS_TE			138
+#define KVM_CAP_MIPS_64BIT		139
+#define KVM_CAP_S390_GS			140
+#define KVM_CAP_S390_AIS		141
+#define KVM_CAP_SPAPR_TCE_VFIO		142
+#define KVM_CAP_X86_DISABLE_EXITS	143
+#define KVM_CAP_ARM_USER_IRQ		144	/* arm64: version of device_irq_level */
+#define KVM_CAP_S390_CMMA_MIGRATION	145
+#define KVM_CAP_PPC_FWNMI		146
+#define KVM_CAP_PPC_SMT_POSSIBLE	147
+#define KVM_CAP_HYPERV_SYNIC2		148
+#define KVM_CAP_HYPERV_VP_INDEX		149
+#define KVM_CAP_S390_AIS_MIGRATION	150
+#define KVM_CAP_PPC_GET_CPU_CHAR	151
+#define KVM_CAP_S390_BPB		152
+#define KVM_CAP_GET_MSR_FEATURES	153
+#define KVM_CAP_HYPERV_EVENTFD		154
+#define KVM_CAP_HYPERV_TLBFLUSH		155
+#define KVM_CAP_S390_HPAGE_1M		156
+#define KVM_CAP_NESTED_STATE		157
+#define KVM_CAP_ARM_INJECT_SERROR_ESR	158	/* arm64 */
+#define KVM_CAP_MSR_PLATFORM_INFO	159
+#define KVM_CAP_PPC_NESTED_HV		160
+#define KVM_CAP_HYPERV_SEND_IPI		161
+#define KVM_CAP_COALESCED_PIO		162	/* arm64 */
+#define KVM_CAP_HYPERV_ENLIGHTENED_VMCS	163
+#define KVM_CAP_EXCEPTION_PAYLOAD	164
+#define KVM_CAP_ARM_VM_IPA_SIZE		165	/* arm64: bits, largest */
+#define KVM_CAP_MANUAL_DIRTY_LOG_PROTECT	166
+#define KVM_CAP_HYPERV_CPUID		167
+#define KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2	168	/* arm64: bits of args[0] */
+#define KVM_CAP_PPC_IRQ_XIVE		169
+#define KVM_CAP_ARM_SVE			170	/* arm64 */
+#define KVM_CAP_ARM_PTRAUTH_ADDRESS	171	/* arm64 */
+#define KVM_CAP_ARM_PTRAUTH_GENERIC	172	/* arm64 */
+#define KVM_CAP_PMU_EVENT_FILTER	173
+#define KVM_CAP_ARM_IRQ_LINE_LAYOUT_2	174	/* arm64 */
+#define KVM_CAP_HYPERV_DIRECT_TLBFLUSH	175
+#define KVM_CAP_PPC_GUEST_DEBUG_SSTEP	176
+#define KVM_CAP_ARM_NISV_TO_USER	177	/* arm64: to be enabled */
+#define KVM_CAP_ARM_INJECT_EXT_DABT	178	/* arm64 */
+#define KVM_CAP_S390_VCPU_RESETS	179
+#define KVM_CAP_S390_PROTECTED		180
+#define KVM_CAP_PPC_SECURE_GUEST	181
+#define KVM_CAP_HALT_POLL		182	/* arm64: to be enabled; args[0]: ns */
+#define KVM_CAP_ASYNC_PF_INT		183
+#define KVM_CAP_LAST_CPU		184
+#define KVM_CAP_SMALLER_MAXPHYADDR	185
+#define KVM_CAP_S390_DIAG318		186
+#define KVM_CAP_STEAL_TIME		187	/* arm64 */
+#define KVM_CAP_X86_USER_SPACE_MSR	188
+#define KVM_CAP_X86_MSR_FILTER		189
+#define KVM_CAP_ENFORCE_PV_FEATURE_CPUID	190
+#define KVM_CAP_SYS_HYPERV_CPUID	191
+#define KVM_CAP_DIRTY_LOG_RING		192
+#define KVM_CAP_X86_BUS_LOCK_EXIT	193
+#define KVM_CAP_PPC_DAWR1		194
+#define KVM_CAP_SET_GUEST_DEBUG2	195	/* arm64: KVM_GUESTDBG_* supported */
+#define KVM_CAP_SGX_ATTRIBUTE		196
+#define KVM_CAP_VM_COPY_ENC_CONTEXT_FROM	197
+#define KVM_CAP_PTP_KVM			198	/* arm64 */
+#define KVM_CAP_HYPERV_ENFORCE_CPUID	199
+#define KVM_CAP_SREGS2			200
+#define KVM_CAP_EXIT_HYPERCALL		201
+#define KVM_CAP_PPC_RPT_INVALIDATE	202
+#define KVM_CAP_BINARY_STATS_FD		203	/* arm64 */
+#define KVM_CAP_EXIT_ON_EMULATION_FAILURE	204
+#define KVM_CAP_ARM_MTE			205	/* arm64: to be enabled, before the first vCPU */
+#define KVM_CAP_VM_MOVE_ENC_CONTEXT_FROM	206
+#define KVM_CAP_VM_GPA_BITS		207
+#define KVM_CAP_XSAVE2			208
+#define KVM_CAP_SYS_ATTRIBUTES		209
+#define KVM_CAP_PPC_AIL_MODE_3		210
+#define KVM_CAP_S390_MEM_OP_EXTENSION	211
+#define KVM_CAP_PMU_CAPABILITY		212
+#define KVM_CAP_DISABLE_QUIRKS2		213
+#define KVM_CAP_VM_TSC_CONTROL		214
+#define KVM_CAP_SYSTEM_EVENT_DATA	215	/* arm64 */
+#define KVM_CAP_ARM_SYSTEM_SUSPEND	216	/* arm64: to be enabled */
+#define KVM_CAP_S390_PROTECTED_DUMP	217
+#define KVM_CAP_X86_TRIPLE_FAULT_EVENT	218
+#define KVM_CAP_X86_NOTIFY_VMEXIT	219
+#define KVM_CAP_VM_DISABLE_NX_HUGE_PAGES	220
+#define KVM_CAP_S390_ZPCI_OP		221
+#define KVM_CAP_S390_CPU_TOPOLOGY	222
+#define KVM_CAP_DIRTY_LOG_RING_ACQ_REL	223
+
+#endif /* KVMEMU_UAPI_CAPS_H */

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+"""What calls cost, as ratios to something measured in the same run.
+
+Times drift with the machine, ratios much less: each round measures a subject and its baseline one
+right after the other, and the median over the rounds is reported. benchmarks/ has the same subjects
+for pytest-benchmark, and more.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import statistics
+import termios
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from kvmemu import constants as kvm
+from kvmemu._core import ffi, lib
+from kvmemu.errors import kvm_error
+from kvmemu.registers import find
+from kvmemu.system import System
+from kvmemu.vcpu import Vcpu
+
+ROUNDS = 15
+FLOOR = "ioctl.floor"
+FCNTL = "fcntl.ioctl.pipe"
+NR_VCPUS = 16
+SAMPLE_REGISTER = "SCTLR_EL1"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One figure.
+
+    Attributes:
+        name: what was measured.
+        value: nanoseconds.
+        unit: what for: "ns/call", "ns/register", "ns/VM".
+        baseline: the name of the figure it is compared with; None for a baseline.
+        ratio: value over the baseline's, median of the rounds.
+    """
+
+    name: str
+    value: float
+    unit: str
+    baseline: str | None
+    ratio: float | None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something to measure. once() returns nanoseconds for each unit of work."""
+
+    name: str
+    unit: str
+    baseline: str | None
+    once: Callable[[], float]
+
+
+def _each(total_ns: float, count: int) -> float:
+    if total_ns < 0:
+        raise kvm_error(int(-total_ns), "a measured call")
+    return total_ns / count
+
+
+def _python(call: Callable[[], object], count: int) -> float:
+    begin = time.perf_counter_ns()
+    for _ in range(count):
+        call()
+    return (time.perf_counter_ns() - begin) / count
+
+
+def _register_id(name: str) -> int:
+    register = find(name)
+    assert register is not None
+    return register.id
+
+
+def _one_reg_subjects(vcpu: Vcpu, n: int) -> Iterator[Subject]:
+    handle, sample = vcpu.handle(), _register_id(SAMPLE_REGISTER)
+    ids = vcpu.reg_list()
+    packed, count = ffi.new("uint64_t[]", ids), len(ids)
+    # The counter is left out of what is set: writing it moves the VM's time.
+    settable = [i for i in ids if i != kvm.KVM_REG_ARM_TIMER_CNT]
+    packed_set, count_set = ffi.new("uint64_t[]", settable), len(settable)
+    value = vcpu.get_one_reg(sample)
+    rounds = max(1, n // count)
+
+    yield Subject(
+        "one_reg.get.c", "ns/call", FLOOR,
+        lambda: _each(lib.kvmemu_bench_get_one_reg(handle, sample, n), n),
+    )  # fmt: skip
+    yield Subject(
+        "one_reg.set.c", "ns/call", FLOOR,
+        lambda: _each(lib.kvmemu_bench_set_one_reg(handle, sample, n), n),
+    )  # fmt: skip
+    yield Subject(
+        "one_reg.get.batch", "ns/register", FLOOR,
+        lambda: _each(
+            lib.kvmemu_bench_get_regs(handle, packed, count, rounds), rounds * count
+        ),
+    )  # fmt: skip
+    yield Subject(
+        "one_reg.set.batch", "ns/register", FLOOR,
+        lambda: _each(
+            lib.kvmemu_bench_set_regs(handle, packed_set, count_set, rounds), rounds * count_set
+        ),
+    )  # fmt: skip
+    yield Subject(
+        "one_reg.get.python", "ns/call", FCNTL,
+        lambda: _python(lambda: vcpu.get_one_reg(sample), n // 10),
+    )  # fmt: skip
+    yield Subject(
+        "one_reg.set.python", "ns/call", FCNTL,
+        lambda: _python(lambda: vcpu.set_one_reg(sample, value), n // 10),
+    )  # fmt: skip
+
+
+def subjects(system: System, vcpu: Vcpu, pipe: int, n: int) -> Iterator[Subject]:
+    """Everything that is measured; baselines first."""
+    buffer = bytearray(4)
+    handle = system.handle()
+    yield Subject(FLOOR, "ns/call", None, lambda: _each(lib.kvmemu_bench_ioctl_floor(n), n))
+    yield Subject(
+        FCNTL, "ns/call", None,
+        lambda: _python(lambda: fcntl.ioctl(pipe, termios.FIONREAD, buffer), n // 10),
+    )  # fmt: skip
+    yield from _one_reg_subjects(vcpu, n)
+    few = max(1, n // 1000)
+    yield Subject(
+        "vm.create", "ns/VM", FLOOR,
+        lambda: _each(lib.kvmemu_bench_create_vm(handle, 0, few), few),
+    )  # fmt: skip
+    yield Subject(
+        "vcpu.create", "ns/vCPU", FLOOR,
+        lambda: _each(lib.kvmemu_bench_create_vm(handle, NR_VCPUS, few), few * NR_VCPUS),
+    )  # fmt: skip
+
+
+def measure(rounds: int = ROUNDS, calls: int = 20_000) -> list[Result]:
+    """Measure everything.
+
+    Args:
+        rounds: how often; the median is taken.
+        calls: calls in C a round and subject; a tenth of them from Python.
+    """
+    reader, writer = os.pipe()
+    try:
+        with System("gicv3-max") as system, system.create_vm() as vm:
+            vcpu = vm.create_vcpu()
+            vcpu.init()
+            all_subjects = list(subjects(system, vcpu, reader, calls))
+            times: dict[str, list[float]] = {subject.name: [] for subject in all_subjects}
+            for _ in range(rounds):
+                for subject in all_subjects:
+                    times[subject.name].append(subject.once())
+    finally:
+        os.close(reader)
+        os.close(writer)
+    return [_result(subject, times) for subject in all_subjects]
+
+
+def _result(subject: Subject, times: dict[str, list[float]]) -> Result:
+    mine = times[subject.name]
+    ratio = None
+    if subject.baseline is not None:
+        pairs = zip(mine, times[subject.baseline], strict=True)
+        ratio = statistics.median(value / base for value, base in pairs)
+    return Result(subject.name, statistics.median(mine), subject.unit, subject.baseline, ratio)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""Register ids and names, and registers of a vCPU as a mapping."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kvmemu._core import ffi, lib
+
+if TYPE_CHECKING:
+    from kvmemu.vcpu import Vcpu
+
+KINDS = ("core", "SVE", "firmware", "timer", "system", "demultiplexed", "CP15", "VFP")
+
+
+def reg_bytes(register_id: int) -> int:
+    """The size of a register in bytes, which is part of its id (bits 55:52, a power of two)."""
+    return 1 << (register_id >> 52 & 0xF)
+
+
+@dataclass(frozen=True)
+class Register:
+    """A register that KVM_GET_ONE_REG can name.
+
+    Attributes:
+        id: as KVM has it.
+        name: as the Arm manual has it. The timer's CNT and CVAL have each other's encodings on
+            arm64, and are named by what they hold.
+        bytes: its size.
+        kind: one of KINDS.
+        arch: "arm64" or "arm".
+    """
+
+    id: int
+    name: str
+    bytes: int
+    kind: str
+    arch: str
+
+
+def _register(info: object) -> Register:
+    data = info[0]  # type: ignore[index]
+    return Register(
+        id=data.id,
+        name=ffi.string(data.name).decode(),
+        bytes=data.bytes,
+        kind=KINDS[data.kind],
+        arch="arm" if data.arch == 32 else "arm64",
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def describe(register_id: int) -> Register | None:
+    """What an id stands for, or None if no register has it."""
+    info = ffi.new("struct kvmemu_reg_info *")
+    if not 0 <= register_id < 1 << 64 or lib.kvmemu_reg_describe(register_id, info):
+        return None
+    return _register(info)
+
+
+@functools.lru_cache(maxsize=4096)
+def find(name: str, arch: str = "arm64") -> Register | None:
+    """The register of this name, or None. Case does not matter."""
+    info = ffi.new("struct kvmemu_reg_info *")
+    number = 32 if arch == "arm" else 64
+    for spelling in dict.fromkeys((name, name.upper(), name.upper().replace("SPSR_", "SPSR_", 1))):
+        try:
+            encoded = spelling.encode("ascii")
+        except UnicodeEncodeError:
+            return None
+        if not lib.kvmemu_reg_find(encoded, number, info):
+            return _register(info)
+    return None
+
+
+def name_of(register_id: int) -> str:
+    """A register's name, or its id in hexadecimal if it has none."""
+    register = describe(register_id)
+    return register.name if register else f"{register_id:#018x}"
+
+
+class Registers(MutableMapping[str | int, int]):
+    """The registers of a vCPU, by name or id; iterates over names in Linux's order.
+
+    Values are integers of the register's size (up to 2048 bits). Reading one that the vCPU does
+    not have, or writing one that may not be written so, raises KvmError with Linux's errno; a name
+    that no register has raises KeyError.
+    """
+
+    def __init__(self, vcpu: Vcpu) -> None:
+        self._vcpu = vcpu
+
+    def id_of(self, key: str | int) -> int:
+        """The id that a key stands for.
+
+        Raises:
+            KeyError: no register has this name.
+        """
+        if isinstance(key, int):
+            return key
+        register = find(key, self._vcpu.arch)
+        if register is None:
+            raise KeyError(f"no register is called {key!r}")
+        return register.id
+
+    def __getitem__(self, key: str | int) -> int:
+        return self._vcpu.get_one_reg(self.id_of(key))
+
+    def __setitem__(self, key: str | int, value: int) -> None:
+        self._vcpu.set_one_reg(self.id_of(key), value)
+
+    def __delitem__(self, key: str | int) -> None:
+        raise TypeError("a register cannot be deleted")
+
+    def __iter__(self) -> Iterator[str | int]:
+        return (name_of(register_id) for register_id in self._vcpu.reg_list())
+
+    def __len__(self) -> int:
+        return len(self._vcpu.reg_list())
+
+    def __contains__(self, key: object) -> bool:
+        if not isinstance(key, (str, int)):
+            return False
+        try:
+            return self.id_of(key) in self._vcpu.reg_list()
+        except KeyError:
+            return False

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""What a script can be run against: kvmemu, or Linux's own /dev/kvm. Layer: trace."""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+
+from kvmemu.trace.memory import libc_ioctl, map_descriptor
+
+
+class Backend(Protocol):
+    """The system calls that a script makes. Each raises OSError where the call would fail."""
+
+    def open(self) -> int:
+        """A new descriptor of /dev/kvm."""
+
+    def ioctl(self, fd: int, request: int, arg: int) -> int:
+        """The result of ioctl(2); request and arg are unsigned 64-bit numbers."""
+
+    def close(self, fd: int) -> None:
+        """Close a descriptor."""
+
+    def dup(self, fd: int) -> int:
+        """A second descriptor of the same file."""
+
+    def mmap(self, fd: int, size: int, offset: int) -> int:
+        """The address of a shared mapping for reading and writing."""
+
+    def read(self, fd: int, size: int, offset: int) -> bytes:
+        """The bytes that pread(2) finds."""
+
+
+class KvmemuModule(Protocol):
+    """The functions of the kvmemu package that KvmemuBackend calls."""
+
+    def open(self, host: str, /) -> int:
+        """A descriptor of a model of /dev/kvm on that host."""
+
+    def ioctl(self, fd: int, request: int, address: int, /) -> int:
+        """ioctl(2) on a descriptor of kvmemu."""
+
+    def close(self, fd: int, /) -> None:
+        """close(2) on a descriptor of kvmemu."""
+
+    def dup(self, fd: int, /) -> int:
+        """dup(2) on a descriptor of kvmemu."""
+
+
+class _Descriptors:
+    """What works on descriptors of either backend, since kvmemu's are real ones."""
+
+    def mmap(self, fd: int, size: int, offset: int) -> int:
+        return map_descriptor(fd, size, offset)
+
+    def read(self, fd: int, size: int, offset: int) -> bytes:
+        return os.pread(fd, size, offset)
+
+
+class LinuxBackend(_Descriptors):
+    """The kernel's KVM, through /dev/kvm."""
+
+    def open(self) -> int:
+        return os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
+
+    def ioctl(self, fd: int, request: int, arg: int) -> int:
+        return libc_ioctl(fd, request, arg)
+
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
+    def dup(self, fd: int) -> int:
+        return os.dup(fd)
+
+
+class KvmemuBackend(_Descriptors):
+    """kvmemu, modelling one host."""
+
+    def __init__(self, module: KvmemuModule, host: str) -> None:
+        """Run scripts on kvmemu.
+
+        Args:
+            module: the package `kvmemu`.
+            host: a host profile.
+        """
+        self._module = module
+        self._host = host
+
+    def open(self) -> int:
+        return self._module.open(self._host)
+
+    def ioctl(self, fd: int, request: int, arg: int) -> int:
+        return self._module.ioctl(fd, request, arg)
+
+    def close(self, fd: int) -> None:
+        self._module.close(fd)
+
+    def dup(self, fd: int) -> int:
+        return self._module.dup(fd)

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: MIT
+"""A vCPU."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kvmemu._core import ffi, lib
+from kvmemu.constants import (
+    KVM_ARM_VCPU_FINALIZE,
+    KVM_ARM_VCPU_INIT,
+    KVM_ARM_VCPU_PSCI_0_2,
+    KVM_GET_MP_STATE,
+    KVM_GET_REG_LIST,
+    KVM_GET_VCPU_EVENTS,
+    KVM_RUN,
+    KVM_SET_GUEST_DEBUG,
+    KVM_SET_MP_STATE,
+    KVM_SET_VCPU_EVENTS,
+)
+from kvmemu.errors import check, kvm_error
+from kvmemu.file import File
+from kvmemu.registers import Registers, name_of, reg_bytes
+from kvmemu.stats import Statistics, read_statistics
+
+if TYPE_CHECKING:
+    from kvmemu.vm import Vm
+
+_MAX_BYTES = 256
+_U64 = "uint64_t[]"
+_EVENTS = "<BBB5xQ48x"
+
+
+@dataclass
+class VcpuEvents:
+    """struct kvm_vcpu_events of arm64.
+
+    Attributes:
+        serror_pending: an SError waits for the guest.
+        serror_esr: its syndrome, where the host has the RAS extension; None else.
+        ext_dabt_pending: set to have the guest take an external data abort; reads as False.
+    """
+
+    serror_pending: bool = False
+    serror_esr: int | None = None
+    ext_dabt_pending: bool = False
+
+
+class Vcpu(File):
+    """A vCPU.
+
+    Attributes:
+        vm: the VM it belongs to.
+        id: as given at creation.
+        regs: its registers by name or id.
+        arch: "arm64", or "arm" on a 32-bit host.
+    """
+
+    def __init__(self, handle: Any, vm: Vm, vcpu_id: int) -> None:
+        super().__init__(handle)
+        self.vm = vm
+        self.id = vcpu_id
+        self.arch = "arm" if lib.kvmemu_arch(handle) == 32 else "arm64"
+        self.regs = Registers(self)
+        self._value = ffi.new(_U64, _MAX_BYTES // 8)
+
+    def __str__(self) -> str:
+        return f"vCPU {self.id}"
+
+    # ---- initialisation and state ----
+
+    def init(
+        self, features: Iterable[int] = (KVM_ARM_VCPU_PSCI_0_2,), target: int | None = None
+    ) -> None:
+        """KVM_ARM_VCPU_INIT, which also resets a vCPU that was initialised before.
+
+        Args:
+            features: KVM_ARM_VCPU_* bit numbers.
+            target: None takes KVM_ARM_PREFERRED_TARGET's.
+
+        Raises:
+            KvmError: EINVAL for a combination the host cannot have or that differs from the first
+                time, ENOENT for a feature that does not exist.
+        """
+        words = [0] * 7
+        for feature in features:
+            words[feature // 32] |= 1 << feature % 32
+        if target is None:
+            target = self.vm.preferred_target()
+        self._packed(KVM_ARM_VCPU_INIT, "<8I", target, *words)
+
+    def finalize(self, feature: int) -> None:
+        """KVM_ARM_VCPU_FINALIZE of KVM_ARM_VCPU_SVE.
+
+        Raises:
+            KvmError: EINVAL if the vCPU does not have the feature, EPERM the second time.
+        """
+        self._packed(KVM_ARM_VCPU_FINALIZE, "<i", feature)
+
+    @property
+    def mp_state(self) -> int:
+        """KVM_MP_STATE_*: runnable, stopped or suspended."""
+        return int(self._packed(KVM_GET_MP_STATE, "<I", 0)[0])
+
+    @mp_state.setter
+    def mp_state(self, state: int) -> None:
+        self._packed(KVM_SET_MP_STATE, "<I", state)
+
+    @property
+    def events(self) -> VcpuEvents:
+        """KVM_GET_VCPU_EVENTS."""
+        pending, has_esr, _, esr = self._packed(KVM_GET_VCPU_EVENTS, _EVENTS, 0, 0, 0, 0)
+        return VcpuEvents(bool(pending), esr if has_esr else None)
+
+    @events.setter
+    def events(self, events: VcpuEvents) -> None:
+        self._packed(
+            KVM_SET_VCPU_EVENTS,
+            _EVENTS,
+            events.serror_pending,
+            events.serror_esr is not None,
+            events.ext_dabt_pending,
+            events.serror_esr or 0,
+        )
+
+    def set_guest_debug(self, control: int) -> None:
+        """KVM_SET_GUEST_DEBUG with KVM_GUESTDBG_* and no hardware break- or watchpoints."""
+        self._packed(KVM_SET_GUEST_DEBUG, "<II512x", control, 0)
+
+    # ---- registers ----
+
+    def reg_list(self) -> list[int]:
+        """KVM_GET_REG_LIST: the ids of all registers, in Linux's order.
+
+        Raises:
+            KvmError: ENOEXEC before init(), EPERM with SVE before finalize().
+        """
+        n = ffi.new(_U64, 1)
+        address = int(ffi.cast("unsigned long", n))
+        result = lib.kvmemu_ioctl(self.handle(), KVM_GET_REG_LIST, address, ffi.NULL)
+        if not n[0]:
+            check(result, f"KVM_GET_REG_LIST on {self}")
+        room = ffi.new(_U64, n[0] + 1)
+        room[0] = n[0]
+        self.ioctl(KVM_GET_REG_LIST, room)
+        return list(room[1 : room[0] + 1])
+
+    def get_one_reg(self, register_id: int) -> int:
+        """KVM_GET_ONE_REG: the value as an unsigned integer of the register's size.
+
+        Raises:
+            KvmError: ENOENT or EINVAL for an id that is no register of this vCPU, ENOEXEC before
+                init(), EPERM for an SVE register before finalize().
+        """
+        value = self._value
+        size: int = lib.kvmemu_get_reg(self._handle or self.handle(), register_id, value, _MAX_BYTES)
+        if size == 8:
+            result: int = value[0]
+            return result
+        if size < 0:
+            raise kvm_error(-size, f"KVM_GET_ONE_REG of {name_of(register_id)} on {self}")
+        return int.from_bytes(ffi.buffer(value, size), "little")
+
+    def set_one_reg(self, register_id: int, value: int) -> None:
+        """KVM_SET_ONE_REG.
+
+        Raises:
+            KvmError: as for get_one_reg(), and EINVAL for a value the register cannot have.
+            OverflowError: the value is negative or wider than the register.
+        """
+        data = value.to_bytes(reg_bytes(register_id), "little")
+        size: int = lib.kvmemu_set_reg(self._handle or self.handle(), register_id, data)
+        if size < 0:
+            call = f"KVM_SET_ONE_REG of {name_of(register_id)} to {value:#x} on {self}"
+            raise kvm_error(-size, call)
+
+    def _batch(self, access: Any, ids: Sequence[int], data: Any, what: str) -> None:
+        done = ffi.new("size_t *")
+        result = access(self.handle(), ffi.new(_U64, ids), len(ids), data, len(data), done)
+        if result < 0:
+            at = f"{name_of(ids[done[0]])}" if done[0] < len(ids) else "the end"
+            raise kvm_error(-result, f"{what} at {at} on {self}")
+
+    def get_regs(self, ids: Sequence[int]) -> bytes:
+        """Many registers in one crossing.
+
+        Args:
+            ids: register ids.
+
+        Returns:
+            Their values one after another, little-endian, each of its register's size.
+
+        Raises:
+            KvmError: what the first register that failed gave.
+        """
+        data = bytearray(sum(map(reg_bytes, ids)))
+        self._batch(lib.kvmemu_get_regs, ids, ffi.from_buffer(data), "reading registers")
+        return bytes(data)
+
+    def set_regs(self, ids: Sequence[int], values: bytes | bytearray) -> None:
+        """Many registers in one crossing; values as get_regs() gives them.
+
+        Raises:
+            KvmError: what the first register that failed gave; those before it are written.
+        """
+        self._batch(lib.kvmemu_set_regs, ids, ffi.from_buffer(values), "writing registers")
+
+    # ---- running, statistics ----
+
+    @property
+    def kvm_run(self) -> memoryview:
+        """The shared pages, writable: struct kvm_run at 0, the coalesced MMIO ring at a page."""
+        run, size = ffi.new("void **"), ffi.new("size_t *")
+        check(lib.kvmemu_run(self.handle(), run, size), f"kvm_run of {self}")
+        return memoryview(ffi.buffer(run[0], size[0]))
+
+    @property
+    def exit_reason(self) -> int:
+        """Why the last run() ended: KVM_EXIT_*."""
+        return int(struct.unpack_from("<I", self.kvm_run, 8)[0])
+
+    @property
+    def immediate_exit(self) -> bool:
+        """Whether run() returns at once with EINTR."""
+        return bool(self.kvm_run[1])
+
+    @immediate_exit.setter
+    def immediate_exit(self, value: bool) -> None:
+        self.kvm_run[1] = value
+
+    def run(self) -> None:
+        """KVM_RUN: returns when the guest needs something; see exit_reason.
+
+        Raises:
+            KvmError: EINTR (an InterruptedError as well) for a signal, immediate_exit, or a change
+                of a timer that user space has to see; ENOEXEC, EPERM, EINVAL for a vCPU that is not
+                ready to run.
+        """
+        self.ioctl(KVM_RUN)
+
+    def stats(self) -> Statistics:
+        """KVM_GET_STATS_FD: this vCPU's statistics as they are now."""
+        return read_statistics(self)

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* The oracle's replayer: what parse.c (statements) and values.c (numbers, blocks) share. */
+#ifndef ORACLE_PARSE_H
+#define ORACLE_PARSE_H
+
+#include "script.h"
+
+enum token { TOKEN_END, TOKEN_OPEN, TOKEN_CLOSE, TOKEN_WORD, TOKEN_STRING };
+
+struct parser {
+	struct script *script;
+	const char *at, *end;
+	unsigned int line;
+	unsigned int depth; /* of open brackets: a line end inside is only a space */
+	enum token token;
+	char *word; /* a word, or the bytes of a string with its escapes resolved */
+	size_t word_bytes;
+	const char *raw; /* a string as written, with its quotes */
+};
+
+/* parse.c. Functions that can fail return 0, or -1 with the message set. */
+__attribute__((format(printf, 2, 3))) int parse_fail(struct parser *p, const char *form, ...);
+int next_token(struct parser *p);
+int find_name(struct parser *p, const char *text, enum name_kind kind, size_t *index);
+void *grow(void *array, size_t count, size_t element_bytes);
+char *copy_text(const char *text, size_t n);
+
+/* values.c: each works on the parser's current token and leaves it on the last one it used. */
+int parse_value(struct parser *p, struct value *value);
+int parse_u64(struct parser *p, const char *word, uint64_t *number);
+int parse_place(struct parser *p, const char *word, size_t *name, uint64_t *offset);
+int parse_reg_value(struct parser *p, const char *word, unsigned char *bytes, size_t n);
+int parse_block(struct parser *p, bool may_nest, struct block **block);
+
+#endif

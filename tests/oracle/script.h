@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The oracle's replayer: what a script in the trace format is in memory, and what each file of the
+ * replayer offers the others. Part of the tests; the format is described in docs/trace-format.md.
+ *
+ * A script is parsed, run and printed in a child process of its own, so nothing here is freed.
+ */
+#ifndef ORACLE_SCRIPT_H
+#define ORACLE_SCRIPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define LINE_COLUMNS 100
+#define BLOCK_BYTES_MAX (16u << 20)
+
+/* ---- text: what the child prints, in memory that outlives it when it is killed ---- */
+
+#define OUTPUT_BYTES_MAX (64u << 20)
+#define MESSAGE_BYTES_MAX 512
+
+struct output {
+	size_t used;
+	unsigned int line; /* of the statement that runs now */
+	unsigned int column;
+	unsigned int depth; /* of brackets printed: only inside may a line end */
+	char message[MESSAGE_BYTES_MAX];
+	char text[OUTPUT_BYTES_MAX];
+};
+
+void out_bytes(struct output *out, const char *bytes, size_t n);
+void out_token(struct output *out, const char *token, size_t n);
+__attribute__((format(printf, 2, 3))) void out_tokenf(struct output *out, const char *form, ...);
+
+/* ---- scripts ---- */
+
+enum value_kind { VALUE_NUMBER, VALUE_BAD, VALUE_ADDRESS, VALUE_FD, VALUE_STRING, VALUE_BLOCK };
+
+struct value {
+	enum value_kind kind;
+	bool negative;	  /* number was written with a minus sign; it holds two's complement */
+	uint64_t number;  /* the number, or the offset of an address */
+	size_t name;	  /* index into script.names: of an address or a descriptor */
+	const char *text; /* as written in the script */
+	char *string;	  /* the bytes of a string */
+	size_t string_bytes;
+	struct block *block;
+};
+
+struct item {
+	struct value value;
+	unsigned int width; /* bytes of one element; of the whole string for a string */
+	uint64_t count;
+	bool is_volatile;
+};
+
+struct block {
+	struct item *items;
+	size_t item_count;
+	size_t bytes;
+	bool nests;		/* holds a nested block */
+	unsigned char *memory;	/* set by block_store() */
+	unsigned char *written; /* copy of the memory before the call */
+};
+
+enum op {
+	OP_HOST, OP_OPEN, OP_IOCTL, OP_GET, OP_SET, OP_CLOSE, OP_DUP, OP_BUFFER, OP_UNMAP, OP_MMAP,
+	OP_POKE, OP_PEEK, OP_READ, OP_EVENTFD, OP_ALARM,
+};
+
+#define NO_NAME ((size_t)-1)
+
+struct statement {
+	enum op op;
+	unsigned int first_line, last_line;
+	size_t name;	/* the descriptor or buffer it works on */
+	size_t created; /* the name it binds, or NO_NAME */
+	struct value request, arg;
+	uint64_t size, offset;
+	unsigned char *bytes; /* of set */
+	struct block *block;
+	bool is_volatile; /* ends in `?` */
+};
+
+enum name_kind { NAME_FD, NAME_BUFFER };
+
+struct name {
+	const char *text;
+	enum name_kind kind;
+	unsigned int line; /* of the statement that binds it */
+	int fd;		   /* -1 until bound, and again when closed */
+	unsigned char *address;
+	size_t size;
+};
+
+struct lines {
+	unsigned int first, last;
+};
+
+struct script {
+	const char *file;
+	const char *text;
+	size_t length;
+	struct statement *statements;
+	size_t statement_count;
+	struct name *names;
+	size_t name_count;
+	struct lines *answers; /* the lines of earlier answers, which are not copied */
+	size_t answer_count;
+	char *message; /* MESSAGE_BYTES_MAX: why parsing or running failed */
+};
+
+/* parse.c, values.c: text to script. 0, or -1 with script->message set. */
+int script_parse(struct script *script);
+
+/* run.c: runs a script and prints it with its answers. 0, or -1 with script->message set. */
+int script_run(struct script *script, struct output *out);
+
+/* size in bytes of a register, from its id */
+size_t reg_bytes(uint64_t id);
+
+/* whether an answer to this request can be a new descriptor, given or stored in the block */
+bool request_creates(uint64_t request);
+
+/* ---- names.c ---- */
+
+bool constant_value(const char *name, uint64_t *value);
+const char *errno_name(int number); /* NULL: has no name here */
+
+/* ---- blocks.c: blocks in memory, and their answers ---- */
+
+uint64_t bad_address(void);
+void *guarded_memory(size_t bytes); /* pages with an inaccessible page behind; NULL: no memory */
+void blocks_reset(void);	    /* a new statement begins: its blocks use the memory again */
+unsigned char *block_memory(size_t bytes); /* ends where accessible memory ends */
+int block_store(struct script *script, struct block *block);
+uint64_t value_number(const struct script *script, const struct value *value);
+bool block_changed(const struct block *block);
+void print_hex(struct output *out, const unsigned char *bytes, size_t n);
+
+/* prints the block as it is now; fd_name: what stands at byte 4 of a kvm_create_device, or NULL */
+void print_block(struct output *out, const struct block *block, const char *fd_name);
+
+/* ---- replay.c ---- */
+
+enum status { STATUS_OK, STATUS_PARSE, STATUS_RUN, STATUS_HANG, STATUS_CRASH };
+
+enum status replay_text(const char *file, const char *text, size_t length, unsigned int limit_ms,
+			struct output *out);
+
+const char *status_word(enum status status);
+struct output *new_output(void);
+void block_child_signal(void); /* before wait_child(): it waits for the signal */
+bool wait_child(pid_t pid, unsigned int limit_ms, int *wait_status); /* false: still there */
+
+/* ---- guest.c: the first process of a machine that only answers scripts ---- */
+
+int guest_main(void);
+
+#endif
