@@ -113,13 +113,15 @@ static bool is_zero(const void *memory, size_t bytes)
 /* Moves a vCPU's shared pages into a descriptor, without moving them in memory. */
 static int share_run_pages(struct vcpu *vcpu)
 {
-	int fd = memfd_create("kvm-vcpu", MFD_CLOEXEC);
+	int fd = memfd_create("kvm-vcpu", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	void *copy = MAP_FAILED;
 	int err;
 
 	if (fd < 0)
 		return -errno;
-	if (!ftruncate(fd, (off_t)vcpu->run_bytes))
+	/* Sealed: ftruncate(2) by the caller must not take the pages away from under us. */
+	if (!ftruncate(fd, (off_t)vcpu->run_bytes) &&
+	    !fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		copy = mmap(NULL, vcpu->run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (copy == MAP_FAILED)
 		goto fail;

@@ -7,7 +7,9 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 /* Addresses from here up are the kernel's or not canonical, and never a caller's. */
 #define USER_END (1ull << 56)
@@ -80,8 +82,48 @@ static const int signals[] = { SIGSEGV, SIGBUS };
 
 int (*user_sigaction)(int signum, const struct sigaction *act, struct sigaction *old) = sigaction;
 
+/*
+ * Taken with every signal blocked, so that a handler may take it too: the thread it interrupts does not hold it.
+ */
 static pthread_mutex_t install_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction previous[NR_SIGNALS];
+
+static void lock_handlers(sigset_t *outside)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, outside);
+	pthread_mutex_lock(&install_lock);
+}
+
+static void unlock_handlers(const sigset_t *outside)
+{
+	pthread_mutex_unlock(&install_lock);
+	pthread_sigmask(SIG_SETMASK, outside, NULL);
+}
+
+static sigset_t outside_fork;
+
+static void before_fork(void)
+{
+	sigset_t outside;
+
+	lock_handlers(&outside);
+	outside_fork = outside;
+}
+
+static void after_fork(void)
+{
+	const sigset_t outside = outside_fork;
+
+	unlock_handlers(&outside);
+}
+
+static void guard_forks(void)
+{
+	pthread_atfork(before_fork, after_fork, after_fork);
+}
 
 static int index_of(int signum)
 {
@@ -91,20 +133,45 @@ static int index_of(int signum)
 	return -1;
 }
 
+static bool has_function(const struct sigaction *action)
+{
+	return action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN;
+}
+
+/* Sent by kill(2) and its like. The instruction that it hits has nothing to do with it. */
+static bool was_sent(const siginfo_t *info)
+{
+	return info->si_code <= 0;
+}
+
+/* The signal ends the process as it would have without us: a fault by happening again, another by being sent again. */
+static void let_it_end(int signum, siginfo_t *info)
+{
+	const struct sigaction fatal = { .sa_handler = SIG_DFL };
+
+	user_sigaction(signum, &fatal, NULL);
+	if (was_sent(info))
+		syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), signum, info);
+}
+
 /* What would have happened without us. */
 static void pass_on(int signum, siginfo_t *info, void *context)
 {
-	const struct sigaction *old = &previous[index_of(signum)];
+	struct sigaction *theirs = &previous[index_of(signum)], old;
+	sigset_t outside;
 
-	if (old->sa_handler == SIG_DFL || old->sa_handler == SIG_IGN) {
-		/* The instruction faults again on return, and ends the process as it would have. */
-		const struct sigaction fatal = { .sa_handler = SIG_DFL };
-
-		user_sigaction(signum, &fatal, NULL);
-	} else if (old->sa_flags & SA_SIGINFO) {
-		old->sa_sigaction(signum, info, context);
+	lock_handlers(&outside);
+	old = *theirs;
+	if (has_function(&old) && old.sa_flags & (int)SA_RESETHAND)
+		theirs->sa_handler = SIG_DFL;
+	unlock_handlers(&outside);
+	if (!has_function(&old)) {
+		if (old.sa_handler == SIG_DFL || !was_sent(info))
+			let_it_end(signum, info);
+	} else if (old.sa_flags & SA_SIGINFO) {
+		old.sa_sigaction(signum, info, context);
 	} else {
-		old->sa_handler(signum);
+		old.sa_handler(signum);
 	}
 }
 
@@ -113,45 +180,80 @@ static void on_fault(int signum, siginfo_t *info, void *context)
 	ucontext_t *uc = context;
 	uintptr_t pc = (uintptr_t)CONTEXT_PC(uc), begin = (uintptr_t)kvmemu_user_copy;
 
-	if (pc >= begin && pc < (uintptr_t)kvmemu_user_copy_fault)
+	if (!was_sent(info) && pc >= begin && pc < (uintptr_t)kvmemu_user_copy_fault)
 		CONTEXT_PC(uc) = (uintptr_t)kvmemu_user_copy_fault;
 	else
 		pass_on(signum, info, context);
 }
 
+static bool is_ours(const struct sigaction *action)
+{
+	return action->sa_flags & SA_SIGINFO && action->sa_sigaction == on_fault;
+}
+
+/*
+ * Puts our handler on top of one that it calls: on the stack and with the signals blocked that the other asked for, so
+ * that it finds everything as if it had been called directly. Returns what was there before.
+ */
+static struct sigaction cover(size_t at, const struct sigaction *theirs)
+{
+	struct sigaction ours = { .sa_flags = SA_ONSTACK | SA_NODEFER }, before = { 0 };
+
+	if (has_function(theirs)) {
+		ours.sa_flags = theirs->sa_flags & (SA_ONSTACK | SA_NODEFER | SA_RESTART);
+		ours.sa_mask = theirs->sa_mask;
+	}
+	ours.sa_flags |= SA_SIGINFO;
+	ours.sa_sigaction = on_fault;
+	user_sigaction(signals[at], &ours, &before);
+	return before;
+}
+
 void user_install_handlers(void)
 {
-	struct sigaction ours = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct sigaction now;
+	sigset_t outside;
 
-	sigemptyset(&ours.sa_mask);
-	pthread_mutex_lock(&install_lock);
+	pthread_once(&once, guard_forks);
+	lock_handlers(&outside);
 	for (size_t i = 0; i < NR_SIGNALS; i++) {
-		if (user_sigaction(signals[i], NULL, &now) || (now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_fault))
+		if (user_sigaction(signals[i], NULL, &now) || is_ours(&now))
 			continue;
 		previous[i] = now;
-		user_sigaction(signals[i], &ours, NULL);
+		now = cover(i, &now);
+		if (!is_ours(&now))	/* another thread may have changed it in between */
+			previous[i] = now;
 	}
-	pthread_mutex_unlock(&install_lock);
+	unlock_handlers(&outside);
 }
 
 int user_chain_handler(int signum, const struct sigaction *act, struct sigaction *old)
 {
-	struct sigaction now, before;
-	int at = index_of(signum);
+	struct sigaction now, before, next;
+	int at = index_of(signum), handled;
+	sigset_t outside;
 
 	if (at < 0)
 		return 0;
-	if (user_sigaction(signum, NULL, &now) || !(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != on_fault)
-		return 0;
-	pthread_mutex_lock(&install_lock);
-	before = previous[at];
 	if (act)
-		previous[at] = *act;
-	pthread_mutex_unlock(&install_lock);
-	if (old)
+		next = *act;
+	lock_handlers(&outside);
+	handled = !user_sigaction(signum, NULL, &now) && is_ours(&now);
+	if (handled) {
+		before = previous[at];
+		if (act) {
+			previous[at] = next;
+			cover((size_t)at, &next);
+		}
+	} else {
+		/* Under the lock, so that ours is not put on top of it in between. */
+		handled = !user_sigaction(signum, act ? &next : NULL, &before);
+	}
+	unlock_handlers(&outside);
+	if (handled && old)
 		*old = before;
-	return 1;
+	return handled;
 }
 
 static bool in_user_space(uint64_t addr, size_t bytes)

@@ -15,16 +15,20 @@ static bool is_kvm_request(unsigned long request)
 }
 
 /*
- * While another thread opens or closes a KVM descriptor there is a moment in which the kernel knows the number and the
- * table does not. A request then finds a descriptor that has no requests; for the caller it is not open.
+ * A request of KVM's to a descriptor that is not KVM's. Two answers are put right:
+ * - While another thread opens or closes a KVM descriptor there is a moment in which the kernel knows the number and the
+ *   table does not. For the caller it is not open.
+ * - qemu-user does not pass on requests that it does not know, and says so before it looks at the descriptor.
  */
-static int forward_ioctl(int fd, unsigned long request, void *arg)
+static int forward_kvm_request(int fd, unsigned long request, void *arg)
 {
-	int ret = NEXT(ioctl)(fd, request, arg);
+	int ret = NEXT(ioctl)(fd, request, arg), flags;
 
-	if (ret < 0 && errno == ENOTTY && is_kvm_request(request) && kvm_was_opened && descriptor_is_in_passing(fd))
-		errno = EBADF;
-	return ret;
+	if (ret >= 0 || (errno != ENOTTY && errno != ENOSYS))
+		return ret;
+	flags = NEXT(fcntl)(fd, F_GETFL);
+	errno = flags < 0 || flags & O_PATH || (kvm_was_opened && descriptor_is_in_passing(fd)) ? EBADF : ENOTTY;
+	return -1;
 }
 
 EXPORT int ioctl(int fd, unsigned long request, ...)
@@ -41,7 +45,7 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
 		return NEXT(ioctl)(fd, request, arg);
 	ret = kvmemu_fd_ioctl(fd, request, (unsigned long)arg);
 	if (ret == -EBADF && descriptor_kind(fd) == NOT_OURS)
-		return forward_ioctl(fd, request, arg);
+		return forward_kvm_request(fd, request, arg);
 	return (int)result_of(ret, errno_before);
 }
 

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""Saving, restoring, comparing, and state files."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from pathlib import Path
+
+import kvmemu
+import pytest
+from kvmemu import constants as kvm
+from kvmemu import demo, state
+
+ALL_FEATURES = {
+    "gicv3-max": (2, 3, 5, 6),
+    "gicv3-max-sve": (2, 3, 4, 5, 6),
+    "gicv3-neoverse-n1": (2, 3),
+    "gicv2-cortex-a72": (2, 3),
+}
+
+
+def scramble(vcpu: kvmemu.Vcpu, seed: int) -> None:
+    """Give every register that takes one another value than it has."""
+    rng = random.Random(seed)
+    for register_id in vcpu.reg_list():
+        size = 1 << (register_id >> 52 & 0xF)
+        value = rng.getrandbits(8 * size)
+        if register_id == vcpu.regs.id_of("PSTATE"):
+            value = value & ~0x1F | 0x5
+        try:
+            vcpu.set_one_reg(register_id, value)
+        except kvmemu.KvmError:
+            continue
+
+
+def make_vm(system: kvmemu.System, features: tuple[int, ...], count: int = 3) -> kvmemu.Vm:
+    vm = system.create_vm()
+    for vcpu in vm.create_vcpus(count, features):
+        if kvm.KVM_ARM_VCPU_SVE in features:
+            vcpu.finalize(kvm.KVM_ARM_VCPU_SVE)
+    return vm
+
+
+@pytest.mark.parametrize("host", ALL_FEATURES)
+def test_restored_vm_equals_the_saved_one(host: str) -> None:
+    with kvmemu.System(host) as here, kvmemu.System(host) as there:
+        for system in (here, there):
+            system.counter.ticks = 12345
+        source = make_vm(here, ALL_FEATURES[host])
+        for vcpu in source.vcpus:
+            scramble(vcpu, vcpu.id)
+        source.vcpus[1].mp_state = kvm.KVM_MP_STATE_STOPPED
+        saved = state.save(source)
+        with there.create_vm() as target:
+            state.restore(saved, target)
+            assert state.compare(saved, state.save(target)) == []
+        # The scrambling did something: a new VM differs in every vCPU.
+        with make_vm(there, ALL_FEATURES[host]) as fresh:
+            differing = {d.where for d in state.compare(saved, state.save(fresh))}
+            assert differing == {"vCPU 0", "vCPU 1", "vCPU 2"}
+
+
+def test_features_are_found_by_what_a_vcpu_has() -> None:
+    with kvmemu.System("gicv3-max-sve") as system:
+        for features in [(), (2,), (1,), (1, 2), (3,), (2, 3, 4), (5, 6), (2, 3, 4, 5, 6)]:
+            with make_vm(system, features, 1) as vm:
+                assert state.save(vm).vcpus[0].features == features
+
+
+def test_aarch32_user_mode_does_not_hide_the_width(vm: kvmemu.Vm) -> None:
+    vcpu = vm.create_vcpus(1, [kvm.KVM_ARM_VCPU_EL1_32BIT])[0]
+    vcpu.regs["PSTATE"] = 0x10
+    assert state.save(vm).vcpus[0].features == (kvm.KVM_ARM_VCPU_EL1_32BIT,)
+    assert vcpu.regs["PSTATE"] == 0x10
+
+
+def test_file_round_trip(tmp_path: Path, vm: kvmemu.Vm) -> None:
+    vm.create_vcpus(2)
+    vm.vcpus[1].events = kvmemu.VcpuEvents(True, 0x77)
+    saved = state.save(vm, "a test")
+    state.store(saved, tmp_path / "vm.state")
+    loaded = state.load(tmp_path / "vm.state")
+    assert loaded == saved
+    assert [path.name for path in tmp_path.iterdir()] == ["vm.state"]
+
+
+def resealed(body: str) -> str:
+    """A body with a checksum that fits it."""
+    return f"{body}sha256 {hashlib.sha256(body.encode()).hexdigest()}\n"
+
+
+RECORDED = demo.RECORDED.read_text(encoding="utf-8")
+BODY = RECORDED[: RECORDED.rindex("sha256 ")]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        pytest.param("", "not a saved VM", id="empty"),
+        pytest.param("hello\n", "not a saved VM", id="something-else"),
+        pytest.param(RECORDED[: len(RECORDED) // 2], "cut off", id="truncated"),
+        pytest.param(RECORDED.replace(" X0 0x1", " X0 0x2", 1), "altered", id="altered"),
+        pytest.param(RECORDED.replace("state 1", "state 2", 1), "version 2", id="newer"),
+        pytest.param(resealed(BODY.replace(" X1 ", " X2 ", 1)), "is X1, not X2", id="wrong-name"),
+        pytest.param(resealed(BODY.replace("vcpus 4", "vcpus 5", 1)), "announces 5", id="count"),
+        pytest.param(resealed(BODY.replace("vcpu 3", "vcpu 2", 1)), "stands twice", id="twice"),
+        pytest.param(resealed(BODY.replace("target 5\n", "", 1)), "no target", id="no-target"),
+        pytest.param(resealed(BODY + "what is this\n"), "means nothing", id="unknown-line"),
+        pytest.param(resealed(BODY + "reg 1 2\n"), "an id, a name and a value", id="short-line"),
+        pytest.param(resealed(BODY + "target -1\n"), "negative", id="negative"),
+        pytest.param(resealed(BODY + "target x\n"), "a number expected", id="not-a-number"),
+        pytest.param(resealed("kvmemu-state 1\ntarget 5\n"), "none has begun", id="no-vcpu"),
+    ],
+)
+def test_bad_file_is_refused_in_words(tmp_path: Path, text: str, why: str) -> None:
+    path = tmp_path / "bad.state"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(state.StateFileError, match=why) as caught:
+        state.load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_binary_file_is_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "bad.state"
+    path.write_bytes(bytes(range(256)))
+    with pytest.raises(state.StateFileError, match="not text"):
+        state.load(path)
+
+
+def test_state_of_another_machine_names_the_register() -> None:
+    recorded = state.load(demo.RECORDED)
+    with kvmemu.System("gicv3-neoverse-n1") as system, system.create_vm() as vm:
+        with pytest.raises(state.RestoreError, match=r"vCPU 0: MIDR_EL1 cannot be set to 0xf0510"):
+            state.restore(recorded, vm)
+
+
+def test_vm_that_is_not_new_is_refused(vm: kvmemu.Vm) -> None:
+    recorded = state.load(demo.RECORDED)
+    vm.create_vcpu()
+    with pytest.raises(state.RestoreError, match="1 vCPUs already"):
+        state.restore(recorded, vm)
+
+
+def test_demo_finds_only_what_time_moved() -> None:
+    result = demo.run()
+    assert result.recorded.origin.startswith("Linux 6.1")
+    assert len(result.recorded.vcpus) == 4
+    assert result.wrong == []
+    # Four counters, and the two timers whose time came.
+    assert len(result.moved) == 6
+    assert result.same == result.recorded.nr_registers - 6
+
+
+def test_demo_notices_a_register_that_is_not_restored(tmp_path: Path) -> None:
+    """The state of a vCPU that counts on something the host does not keep."""
+    recorded = state.load(demo.RECORDED)
+    body = state.dumps(recorded).rpartition("sha256 ")[0]
+    # PMSWINC_EL0 reads as zero whatever is written.
+    altered = body.replace("PMSWINC_EL0 0x0000000000000000", "PMSWINC_EL0 0x0000000000000001", 1)
+    assert altered != body
+    path = tmp_path / "vm.state"
+    path.write_text(resealed(altered), encoding="utf-8")
+    result = demo.run(path)
+    assert [d.what for d in result.wrong] == ["PMSWINC_EL0"]
