@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+LINT_STAMP := $(VENV)/.installed-lint
 
 CROSS_COMPILE ?=
 TARGET := $(if $(CROSS_COMPILE),$(patsubst %-,%,$(notdir $(CROSS_COMPILE))),native)
@@ -36,7 +37,7 @@ demo: $(STAMP) ## restore a recorded VM, let time pass, save it, compare
 test: $(STAMP) ## the tests that need nothing but Python and a C compiler
 	$(BIN)/python -m pytest
 
-$(STAMP): pyproject.toml setup.py kvmemu/_ffi_build.py $(CORE) $(HEADERS)
+$(STAMP): pyproject.toml setup.py kvmemu/_ffi_build.py $(CORE) $(HEADERS) csrc/bench/bench.c
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	@touch $@
@@ -56,6 +57,45 @@ $(BUILD)/libkvmemu-preload.so: $(CORE_OBJS) $(PRELOAD_OBJS)
 $(BUILD)/%.o: %.c $(HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+.PHONY: packages
+packages: ## say which Debian packages conformance needs and lacks; INSTALL=1 installs them
+	$(PYTHON) tests/oracle/fetch.py $(if $(INSTALL),--install)
+
+.PHONY: conformance
+conformance: $(STAMP) packages preload ## against a real Linux, its selftests, the sanitizers, the fuzzer
+	$(MAKE) preload CROSS_COMPILE=aarch64-linux-gnu-
+	$(BIN)/python -m pytest -m conformance
+
+.PHONY: lint
+lint: $(LINT_STAMP) ## ruff, mypy, and the C warnings of gcc and clang
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(MAKE) BUILD=build/lint-gcc CC=gcc lib preload
+	if command -v clang >/dev/null; then $(MAKE) BUILD=build/lint-clang CC=clang lib preload; fi
+
+$(LINT_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lint]'
+	@touch $@
+
+.PHONY: bench
+bench: $(STAMP) ## pytest-benchmark suites; `kvmemu bench` prints ratios
+	$(BIN)/python -m pytest benchmarks
+
+.PHONY: oracle
+oracle: $(STAMP) packages ## record all conformance answers from Linux again
+	$(BIN)/python tests/oracle/record.py -o tests/conformance tests/conformance/scripts/*.trace
+
+.PHONY: record-hosts record-state
+record-hosts: $(STAMP) packages ## record the host profiles from Linux again
+	cd tests && ../$(BIN)/python -m oracle.record_host
+	$(MAKE) hosts
+record-state: $(STAMP) packages ## record the VM that the demonstration restores
+	cd tests && ../$(BIN)/python -m oracle.record_state
+
+.PHONY: stubs
+stubs: $(STAMP) ## make kvmemu/constants.pyi from the compiled core again
+	$(BIN)/python -m kvmemu.make_stubs
 
 .PHONY: hosts
 hosts: ## make csrc/machine/builtin_hosts.c from the profiles again

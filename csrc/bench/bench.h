@@ -22,8 +22,11 @@ double kvmemu_bench_set_regs(struct kvmemu_file *vcpu, const uint64_t *ids, size
 /* KVM_CREATE_VM and close; KVM_CREATE_VM with nr_vcpus vCPUs, and close of all. */
 double kvmemu_bench_create_vm(struct kvmemu_file *system, unsigned int nr_vcpus, uint64_t n);
 
-/* The cheapest ioctl system calls there are: of the kinds tried, the one that was fastest. */
-double kvmemu_bench_ioctl_floor(uint64_t n);
+/*
+ * Real ioctl system calls that do next to nothing: kind 0 sets a flag of a descriptor, 1 is an unknown request, 2 names a
+ * descriptor that does not exist. -EINVAL for other kinds.
+ */
+double kvmemu_bench_ioctl(int kind, uint64_t n);
 
 /* memcpy of this many bytes, out and back. */
 double kvmemu_bench_memcpy(size_t bytes, uint64_t n);

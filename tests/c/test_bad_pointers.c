@@ -85,7 +85,7 @@ static const uint64_t never_mapped[] = {
 	1,
 	0x7ffffffff000,		/* the last page of a 47-bit user space */
 	0x800000000000,		/* not canonical on x86, unmapped on arm64 */
-	0xfffffffffffff000 >> 8,
+	(1ull << 56) - 16,
 	1ull << 56,
 	0xffff7fffffffffff,
 	0xffff800000000000,	/* the kernel's half */

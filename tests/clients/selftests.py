@@ -61,7 +61,7 @@ KINDS = {"static": "-static", "dynamic": ""}
 SYSROOT = "/usr/aarch64-linux-gnu"
 # get-reg-list puts names together in memory that it takes to be zero; so it is with this.
 TUNABLES = "GLIBC_TUNABLES=glibc.malloc.perturb=255:glibc.malloc.tcache_count=0"
-LINUX_LIMIT_S = 400.0  # 32,767 memory slots take the oracle a minute
+LINUX_LIMIT_S = 400.0  # rseq_test takes the oracle two to four minutes
 KVMEMU_LIMIT_S = 60.0
 
 # command or file that shows a package is there -> the package
@@ -75,6 +75,10 @@ PACKAGES = {
     "rsync": "rsync",
     "xz": "xz-utils",
 }
+
+
+class UsageError(Exception):
+    """The command line names something that there is not; the message says what."""
 
 
 class BuildError(Exception):
@@ -352,7 +356,7 @@ def _do(args: argparse.Namespace) -> bool:
     if args.job == "build":
         return True
     if unknown := set(args.cases) - {case.name for case in CASES}:
-        raise BuildError(f"No case is called {', '.join(sorted(unknown))}; see `list`.")
+        raise UsageError(f"No case is called {', '.join(sorted(unknown))}; see `list`.")
     if args.job == "check" and not args.lib.exists():
         raise MissingError(not_built(args.lib))
     good = True
@@ -369,7 +373,7 @@ def main() -> int:
     """Do what the command line names."""
     try:
         return 0 if _do(_arguments()) else 1
-    except (MissingError, BuildError, OracleError, OSError) as error:
+    except (UsageError, MissingError, BuildError, OracleError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
 

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+"""`kvmemu bench`: the figures are there and are ratios of what was measured; no figure is judged."""
+
+from __future__ import annotations
+
+import math
+
+from kvmemu import bench
+
+
+def test_figures_and_their_baselines() -> None:
+    results = {result.name: result for result in bench.measure(rounds=2, calls=2000)}
+    assert {
+        "ioctl.floor",
+        "one_reg.get.c",
+        "one_reg.get.python",
+        "one_reg.get.batch",
+        "one_reg.set.c",
+        "vm.create",
+        "vcpu.create",
+    } <= set(results)
+    for result in results.values():
+        assert result.value > 0
+        assert math.isfinite(result.value)
+        if result.baseline is None:
+            assert result.ratio is None
+        else:
+            assert result.baseline in results
+            assert result.ratio is not None
+            assert result.ratio > 0
