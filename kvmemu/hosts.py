@@ -88,8 +88,7 @@ def load_host(name: str | os.PathLike[str] | None = None) -> Any:
             return _parse(Path(name).read_text(encoding="utf-8"), name)
         except (OSError, UnicodeDecodeError) as error:
             raise HostError(f"{name}: {error}") from error
-    size = ffi.new("size_t *")
-    text = lib.kvmemu_host_text(name.encode(), size)
-    if not text:
+    host = ffi.new("struct kvmemu_host **")
+    if lib.kvmemu_host_get(name.encode(), host):
         raise HostError(f"there is no host {name!r}; there are {', '.join(host_names())}")
-    return _parse(ffi.string(text).decode(), name)
+    return ffi.gc(host[0], lib.kvmemu_host_put)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #define FIRST_LINE "kvmemu-host 1"
 #define MAX_FILE_BYTES (1 << 20)
+#define MAX_BUILTIN 32
 
 enum key_kind { KEY_TEXT, KEY_U32, KEY_U64, KEY_BOOL };
 
@@ -327,19 +329,37 @@ static int read_file(const char *path, char **text, size_t *len)
 	return err;
 }
 
+/* Built-in hosts are parsed once and shared: a program may open /dev/kvm thousands of times. */
+static int get_builtin(const char *name, struct kvmemu_host **host)
+{
+	static struct kvmemu_host *parsed[MAX_BUILTIN];
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	int err = -ENOENT;
+
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < nr_builtin_hosts && i < MAX_BUILTIN; i++) {
+		if (strcmp(builtin_hosts[i].name, name))
+			continue;
+		err = parsed[i] ? 0 :
+				  kvmemu_host_parse(builtin_hosts[i].text, strlen(builtin_hosts[i].text), &parsed[i],
+						    NULL, 0);
+		if (!err)
+			*host = host_ref(parsed[i]);
+	}
+	pthread_mutex_unlock(&lock);
+	return err;
+}
+
 int kvmemu_host_get(const char *name, struct kvmemu_host **host)
 {
-	const char *builtin;
 	char *text = NULL;
 	size_t len = 0;
 	int err;
 
 	if (!name || !*name)
 		name = builtin_hosts[0].name;
-	if (!strchr(name, '/')) {
-		builtin = kvmemu_host_text(name, &len);
-		return builtin ? kvmemu_host_parse(builtin, len, host, NULL, 0) : -ENOENT;
-	}
+	if (!strchr(name, '/'))
+		return get_builtin(name, host);
 	err = read_file(name, &text, &len);
 	if (err)
 		return err;

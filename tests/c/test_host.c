@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Hosts: by name, by path, and what is said about a description that is wrong. Part of the tests. */
-#include <fcntl.h>
-#include <sys/stat.h>
+#include <stdlib.h>
 
 #include "kvm.h"
 
