@@ -281,8 +281,11 @@ static const struct attr_group groups[] = {
 	{ .group = KVM_ARM_VCPU_PVTIME_CTRL, .has = pvtime_has, .get = pvtime_get, .set = pvtime_set },
 };
 
-static const struct attr_group *find_group(uint32_t group)
+/* A 32-bit host has the timers' only. */
+static const struct attr_group *find_group(const struct vcpu *vcpu, uint32_t group)
 {
+	if (vcpu->arm32 && group != KVM_ARM_VCPU_TIMER_CTRL)
+		return NULL;
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
 		if (groups[i].group == group)
 			return &groups[i];
@@ -296,7 +299,7 @@ long attr_vcpu_has(struct call *call)
 
 	if (user_read(&attr, call->arg, sizeof(attr)))
 		return -EFAULT;
-	group = find_group(attr.group);
+	group = find_group(call->vcpu, attr.group);
 	return group ? group->has(call->vcpu, &attr) : -ENXIO;
 }
 
@@ -307,7 +310,7 @@ long attr_vcpu_get(struct call *call)
 
 	if (user_read(&attr, call->arg, sizeof(attr)))
 		return -EFAULT;
-	group = find_group(attr.group);
+	group = find_group(call->vcpu, attr.group);
 	return group ? group->get(call->vcpu, &attr) : -ENXIO;
 }
 
@@ -318,6 +321,6 @@ long attr_vcpu_set(struct call *call)
 
 	if (user_read(&attr, call->arg, sizeof(attr)))
 		return -EFAULT;
-	group = find_group(attr.group);
+	group = find_group(call->vcpu, attr.group);
 	return group ? group->set(call->vcpu, &attr) : -ENXIO;
 }

@@ -202,17 +202,40 @@ int descriptor_create(struct kvmemu_file *file)
 	return entered;
 }
 
+/* Two threads that publish one file get one number. As in file.c, a fork must not leave the lock taken. */
+static pthread_mutex_t publish_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&publish_lock);
+}
+
+static void after_fork(void)
+{
+	pthread_mutex_unlock(&publish_lock);
+}
+
+static void guard_forks(void)
+{
+	pthread_atfork(before_fork, after_fork, after_fork);
+}
+
 int kvmemu_fd_publish(struct kvmemu_file *file)
 {
-	int fd = atomic_load(&file->fd);
-	slot *at = find_slot(fd);
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	slot *at;
+	int fd;
 
-	if (at && atomic_load(at) == file)
-		return fd;
-	file_get(file);
-	fd = descriptor_create(file);
-	if (fd < 0)
-		file_put(file);
+	pthread_once(&once, guard_forks);
+	pthread_mutex_lock(&publish_lock);
+	fd = atomic_load(&file->fd);
+	at = find_slot(fd);
+	if (!at || atomic_load(at) != file) {
+		fd = descriptor_create(file_get(file));
+		if (fd < 0)
+			file_put(file);
+	}
+	pthread_mutex_unlock(&publish_lock);
 	return fd;
 }
 

@@ -108,6 +108,20 @@ static long dispatch(const struct ioctl_table *table, struct call *call)
 	return table->unknown;
 }
 
+/* VM and vCPU requests that a 32-bit host's kernel, Linux 5.6, does not know or knows under another number. */
+static bool unknown_to_arm32(unsigned int request)
+{
+	switch (request) {
+	case KVM_SET_GUEST_DEBUG:
+	case KVM_SET_REGS:
+	case KVM_GET_STATS_FD:
+	case KVM_ARM_MTE_COPY_TAGS:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* vCPU requests run one at a time, as under Linux's vcpu->mutex. */
 static long vcpu_call(struct call *call)
 {
@@ -133,6 +147,8 @@ long file_ioctl(struct call *call)
 		return -ENOTTY;
 	if (call->vm->process != process_generation())
 		return -EIO;
+	if (call->vm->host->arch == HOST_ARM32 && unknown_to_arm32(call->request))
+		return -EINVAL;
 	return file->kind == FILE_VM ? dispatch(&vm_ioctls, call) : vcpu_call(call);
 }
 

@@ -74,8 +74,14 @@ __asm__(".pushsection .text\n"
 #error "no fault-proof copy for this architecture: add one here (x86-64 and AArch64 are there)"
 #endif
 
-extern long kvmemu_user_copy(void *to, const void *from, size_t bytes) __asm__("kvmemu_user_copy");
-extern const char kvmemu_user_copy_fault[] __asm__("kvmemu_user_copy_fault");
+/*
+ * Hidden, so that their addresses are computed and not loaded: assembler and linker put what are offsets into .text for
+ * them into one entry of the table of addresses on AArch64, and begin and end become the same.
+ */
+#define HIDDEN __attribute__((visibility("hidden")))
+
+HIDDEN extern long kvmemu_user_copy(void *to, const void *from, size_t bytes) __asm__("kvmemu_user_copy");
+HIDDEN extern const char kvmemu_user_copy_fault[] __asm__("kvmemu_user_copy_fault");
 
 static const int signals[] = { SIGSEGV, SIGBUS };
 #define NR_SIGNALS (sizeof(signals) / sizeof(signals[0]))

@@ -59,6 +59,12 @@ static long set_mp_state(struct call *call)
 	return err ? err : vcpu_set_mp_state(call->vcpu, state.mp_state);
 }
 
+/* Linux 5.6, the last to run on 32-bit hosts, did not look. */
+static bool may_have_events(const struct vcpu *vcpu)
+{
+	return vcpu_initialized(vcpu) || vcpu->arm32;
+}
+
 static bool has_ras(const struct vcpu *vcpu)
 {
 	return host_cap(vcpu->vm->host, KVM_CAP_ARM_INJECT_SERROR_ESR);
@@ -69,7 +75,7 @@ static long get_vcpu_events(struct call *call)
 	struct vcpu *vcpu = call->vcpu;
 	struct kvm_vcpu_events events = { .exception.serror_has_esr = has_ras(vcpu) };
 
-	if (!vcpu_initialized(vcpu))
+	if (!may_have_events(vcpu))
 		return -ENOEXEC;
 	events.exception.serror_pending = vcpu->serror_pending;
 	if (vcpu->serror_pending && has_ras(vcpu))
@@ -90,7 +96,7 @@ static long set_vcpu_events(struct call *call)
 	struct vcpu *vcpu = call->vcpu;
 	struct kvm_vcpu_events events;
 
-	if (!vcpu_initialized(vcpu))
+	if (!may_have_events(vcpu))
 		return -ENOEXEC;
 	if (user_read(&events, call->arg, sizeof(events)))
 		return -EFAULT;

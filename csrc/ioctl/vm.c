@@ -13,28 +13,39 @@
 #include "stats.h"
 #include "user.h"
 
-static long create_vcpu(struct call *call)
+static long hand_over_vcpu(struct call *call, struct vcpu *vcpu)
 {
 	struct kvmemu_file *file;
-	struct vcpu *vcpu;
-	long ret;
-	int err;
+	long ret = vcpu_prepare_join(vcpu);
 
-	if (!call_can_create(call))
-		return -EMFILE;
-	err = vcpu_create(call->vm, call->arg, &vcpu);
-	if (err)
-		return err;
+	if (ret)
+		return ret;
 	file = file_alloc(FILE_VCPU);
-	if (!file) {
-		vcpu_withdraw(vcpu);
+	if (!file)
 		return -ENOMEM;
-	}
 	file->vm = vm_get(call->vm);
 	file->vcpu = vcpu;
 	ret = call_publish(call, file);
+	if (ret >= 0)
+		vcpu_join(vcpu);
+	return ret;
+}
+
+static long create_vcpu(struct call *call)
+{
+	struct vcpu *vcpu;
+	long ret;
+
+	if (!call_can_create(call))
+		return -EMFILE;
+	ret = vcpu_create(call->vm, call->arg, &vcpu);
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&call->vm->lock);
+	ret = hand_over_vcpu(call, vcpu);
+	pthread_mutex_unlock(&call->vm->lock);
 	if (ret < 0)
-		vcpu_withdraw(vcpu);
+		vcpu_discard(vcpu);
 	return ret;
 }
 

@@ -165,10 +165,10 @@ EXPORT ssize_t pwrite64(int fd, const void *buf, size_t len, off64_t offset)
 /* Nothing moves a KVM descriptor's position but read(2): lseek(2) says where it is, and devices have none. */
 static off_t position(int fd, int whence, enum descriptor_kind kind)
 {
-	if (kind == KVM_DEVICE)
-		return fail(ESPIPE);
 	if (whence < SEEK_SET || whence > SEEK_HOLE)
 		return fail(EINVAL);
+	if (kind == KVM_DEVICE)
+		return fail(ESPIPE);
 	return kind == KVM_STATS ? NEXT(lseek)(fd, 0, SEEK_CUR) : 0;
 }
 

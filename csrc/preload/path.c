@@ -2,6 +2,7 @@
 /* Which paths are /dev/kvm. Layer: preload. */
 #include "preload.h"
 
+#include <limits.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -46,16 +47,22 @@ static const char *skip_directory(const char *path, const char *name)
 	return strncmp(path, name, len) || path[len] != '/' ? NULL : skip_nothing(path + len);
 }
 
+/* True if a path ends with what stands here, and is not too long for the kernel to look at. */
+static bool ends_with_kvm(const char *path, const char *here)
+{
+	return here && !strcmp(here, "kvm") && here - path <= PATH_MAX - (long)sizeof("kvm");
+}
+
 /* Symbolic links and ".." are not followed: nobody writes /dev/kvm so. */
 bool path_is_kvm(int dirfd, const char *path)
 {
 	const char *rest = skip_nothing(path), *in_dev = skip_directory(rest, "dev");
 
 	if (*path == '/')
-		return in_dev && !strcmp(in_dev, "kvm");
-	if (in_dev && !strcmp(in_dev, "kvm"))
+		return ends_with_kvm(path, in_dev);
+	if (ends_with_kvm(path, in_dev))
 		return is_same_directory(dirfd, "/");
-	return !strcmp(rest, "kvm") && is_same_directory(dirfd, "/dev");
+	return ends_with_kvm(path, rest) && is_same_directory(dirfd, "/dev");
 }
 
 /*

@@ -47,9 +47,11 @@ static _Atomic uint64_t *bitmap_of(struct vm *vm, uint64_t id, uint64_t *known)
 
 static uint64_t psci_version(const struct vcpu *vcpu)
 {
+	uint64_t version = atomic_load_explicit(&vcpu->vm->psci_version, memory_order_relaxed);
+
 	if (!vcpu_has_feature(vcpu, KVM_ARM_VCPU_PSCI_0_2))
 		return PSCI_VERSION(0, 1);
-	return vcpu->vm->psci_version ? vcpu->vm->psci_version : PSCI_VERSION(1, 1);
+	return version ? version : PSCI_VERSION(1, 1);
 }
 
 int fw_reg_get(struct vcpu *vcpu, uint64_t id, void *value, size_t *bytes)

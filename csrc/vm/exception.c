@@ -3,6 +3,7 @@
  * Exceptions that KVM puts into a guest, and what taking one does to its registers. Layer: vm.
  * Source: arch/arm64/kvm/inject_fault.c, hyp/exception.c, Linux 6.1; Arm DDI 0487, D1.10.2 and G1.12.
  */
+#include "../reg/arm32.h"
 #include "run.h"
 
 /* PSTATE and SPSR bits, AArch64; the AArch32 ones of the same meaning are in the same places unless named. */
@@ -68,7 +69,9 @@ static void inject_dabt32(struct vcpu *vcpu)
 
 void vcpu_inject_dabt(struct vcpu *vcpu)
 {
-	if (vcpu_el1_is_32bit(vcpu))
+	if (vcpu->arm32)
+		arm32_inject_dabt(vcpu);
+	else if (vcpu_el1_is_32bit(vcpu))
 		inject_dabt32(vcpu);
 	else
 		inject_dabt64(vcpu);

@@ -83,13 +83,21 @@ static void insert_slot(struct memslots *slots, const struct memslot *slot)
 	slots->nr++;
 }
 
+/* Slot numbers end here: 32 on 32-bit hosts. */
+static unsigned int nr_slots(const struct vm *vm)
+{
+	int announced = host_cap(vm->host, KVM_CAP_NR_MEMSLOTS);
+
+	return announced < MEMSLOT_USER_SLOTS ? (unsigned int)announced : MEMSLOT_USER_SLOTS;
+}
+
 /* The checks of __kvm_set_memory_region() that need no slot, in its order. */
-static int check_region(const struct kvm_userspace_memory_region *r)
+static int check_region(const struct vm *vm, const struct kvm_userspace_memory_region *r)
 {
 	const uint32_t known = KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY;
 	uint64_t mask = PAGE_BYTES - 1;
 
-	if ((uint16_t)r->slot >= MEMSLOT_USER_SLOTS)
+	if ((uint16_t)r->slot >= nr_slots(vm))
 		return -EINVAL;
 	if (r->flags & ~known)
 		return -EINVAL;
@@ -168,7 +176,7 @@ int memslot_set(struct vm *vm, const struct kvm_userspace_memory_region *r)
 		.user_addr = r->userspace_addr,
 	};
 	struct memslot *old;
-	int err = check_region(r);
+	int err = check_region(vm, r);
 
 	if (err)
 		return err;
@@ -210,7 +218,7 @@ struct memslot *memslot_of_page(struct vm *vm, uint64_t page)
 
 int memslot_dirty_log(struct vm *vm, uint32_t slot, struct memslot **out)
 {
-	if (slot >> 16 || (uint16_t)slot >= MEMSLOT_USER_SLOTS)
+	if (slot >> 16 || (uint16_t)slot >= nr_slots(vm))
 		return -EINVAL;
 	*out = find_id(&vm->slots, (uint16_t)slot);
 	return *out && (*out)->dirty ? 0 : -ENOENT;

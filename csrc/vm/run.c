@@ -148,12 +148,11 @@ static const struct timespec *time_to_wait(const struct vcpu *vcpu, struct times
  * Waits for a kick, a timer or a signal; false for a signal. Signals are blocked by the caller and let in by ppoll()
  * only, so that one that comes before the wait ends it too.
  */
-static bool wait_for_event(struct vcpu *vcpu, const sigset_t *mask)
+static bool wait_for_event(struct vcpu *vcpu, const struct timespec *timeout, const sigset_t *mask)
 {
 	struct pollfd kick = { .fd = vcpu->kick_fd, .events = POLLIN };
-	struct timespec left;
 	uint64_t count;
-	int ready = ppoll(&kick, 1, time_to_wait(vcpu, &left), mask);
+	int ready = ppoll(&kick, 1, timeout, mask);
 
 	if (ready < 0)
 		return errno != EINTR;
@@ -164,7 +163,9 @@ static bool wait_for_event(struct vcpu *vcpu, const sigset_t *mask)
 
 static int wait_in_guest(struct vcpu *vcpu)
 {
+	const struct timespec *timeout;
 	sigset_t all, outside, mask;
+	struct timespec left;
 	int result = -EINTR;
 
 	sigfillset(&all);
@@ -175,9 +176,14 @@ static int wait_in_guest(struct vcpu *vcpu)
 		memcpy(&mask, &vcpu->sigmask, sizeof(vcpu->sigmask));
 	}
 	vcpu->stats->blocking = 1;
-	while (!wants_exit(vcpu, &result)) {
+	for (;;) {
+		/* Before the look at the outputs: one that rises in between is then seen there, and else ends the wait. */
+		timeout = time_to_wait(vcpu, &left);
+		if (wants_exit(vcpu, &result))
+			break;
 		/* Set by a handler that ran between the caller's check and the blocking of signals. */
-		if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED) || !wait_for_event(vcpu, &mask)) {
+		if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED) ||
+		    !wait_for_event(vcpu, timeout, &mask)) {
 			result = interrupted(vcpu);
 			break;
 		}

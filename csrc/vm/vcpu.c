@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../machine/host.h"
+#include "../reg/arm32.h"
 #include "../reg/reg.h"
 #include "../timer/timer.h"
 #include "run.h"
@@ -59,39 +60,26 @@ static void forget_created(struct vm *vm)
 	pthread_mutex_unlock(&vm->lock);
 }
 
-/* Makes a vCPU part of its VM; EEXIST if its id is taken. */
-static int vcpu_join(struct vcpu *vcpu)
+int vcpu_prepare_join(struct vcpu *vcpu)
 {
-	struct vm *vm = vcpu->vm;
-	int err = 0;
-
-	pthread_mutex_lock(&vm->lock);
-	if (vm_find_vcpu(vm, vcpu->id)) {
-		err = -EEXIST;
-	} else {
-		vcpu->index = vm->nr_vcpus;
-		vm->vcpus[vcpu->index] = vcpu;
-		atomic_store_explicit(&vm->nr_vcpus, vcpu->index + 1, memory_order_release);
-	}
-	pthread_mutex_unlock(&vm->lock);
-	return err;
+	if (vm_find_vcpu(vcpu->vm, vcpu->id))
+		return -EEXIST;
+	vcpu->index = vcpu->vm->nr_vcpus;
+	return 0;
 }
 
-void vcpu_withdraw(struct vcpu *vcpu)
+void vcpu_join(struct vcpu *vcpu)
+{
+	vcpu->vm->vcpus[vcpu->index] = vcpu;
+	atomic_store_explicit(&vcpu->vm->nr_vcpus, vcpu->index + 1, memory_order_release);
+}
+
+void vcpu_discard(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
-	bool last;
 
-	pthread_mutex_lock(&vm->lock);
-	last = vcpu->index + 1 == vm->nr_vcpus;
-	if (last) {
-		atomic_store(&vm->nr_vcpus, vcpu->index);
-		vm->created_vcpus--;
-	}
-	pthread_mutex_unlock(&vm->lock);
-	/* Another vCPU came in between: this one stays, unreachable, and goes with its VM. */
-	if (last)
-		vcpu_destroy(vcpu);
+	vcpu_destroy(vcpu);
+	forget_created(vm);
 }
 
 int vcpu_create(struct vm *vm, uint64_t wide_id, struct vcpu **out)
@@ -118,11 +106,8 @@ int vcpu_create(struct vm *vm, uint64_t wide_id, struct vcpu **out)
 	err = vm->host->arch == HOST_ARM32 ? arm32_alloc(&vcpu->arm32) : 0;
 	/* Before the id is checked: a refused duplicate sets the VM's time to zero as well (kvm_timer_vcpu_init()). */
 	timers_init(vcpu);
-	if (!err)
-		err = vcpu_join(vcpu);
 	if (err) {
-		vcpu_destroy(vcpu);
-		forget_created(vm);
+		vcpu_discard(vcpu);
 		return err;
 	}
 	*out = vcpu;
@@ -198,6 +183,12 @@ static int vcpu_reset(struct vcpu *vcpu)
 	return 0;
 }
 
+/* Features from this number on are unknown to KVM_ARM_VCPU_INIT. */
+static unsigned int nr_features(const struct vcpu *vcpu)
+{
+	return vcpu->arm32 ? ARM32_NR_FEATURES : VCPU_MAX_FEATURES;
+}
+
 /*
  * Takes over the features asked for, bit by bit as Linux does: those before a refused one stay. Source:
  * kvm_vcpu_set_target(), Linux 6.1.
@@ -209,9 +200,9 @@ static int take_features(struct vcpu *vcpu, const uint32_t features[7])
 	for (unsigned int i = 0; i < 7 * 32; i++) {
 		bool set = features[i / 32] >> i % 32 & 1;
 
-		if (set && i >= VCPU_MAX_FEATURES)
+		if (set && i >= nr_features(vcpu))
 			return -ENOENT;
-		if (again && i < VCPU_MAX_FEATURES && vcpu_has_feature(vcpu, i) != set)
+		if (again && i < nr_features(vcpu) && vcpu_has_feature(vcpu, i) != set)
 			return -EINVAL;
 		if (set)
 			vcpu->features |= 1u << i;
@@ -256,6 +247,9 @@ int vcpu_finalize(struct vcpu *vcpu, int32_t feature)
 
 int vcpu_set_mp_state(struct vcpu *vcpu, uint32_t state)
 {
+	/* The state and the capability came with the same kernel. */
+	if (state == KVM_MP_STATE_SUSPENDED && !host_cap(vcpu->vm->host, KVM_CAP_ARM_SYSTEM_SUSPEND))
+		return -EINVAL;
 	switch (state) {
 	case KVM_MP_STATE_RUNNABLE:
 	case KVM_MP_STATE_STOPPED:

@@ -102,14 +102,22 @@ struct vcpu {
 };
 
 /*
- * KVM_CREATE_VCPU. The vCPU belongs to the VM and lives as long.
- * Errors: EINVAL, EEXIST, EBUSY, ENOMEM. Source: kvm_vm_ioctl_create_vcpu(), Linux 6.1.
+ * KVM_CREATE_VCPU, the first part: the vCPU is made and counted, but is not among the VM's yet.
+ * Errors: EINVAL, EBUSY, ENOMEM. Source: kvm_vm_ioctl_create_vcpu(), Linux 6.1.
  */
 int vcpu_create(struct vm *vm, uint64_t id, struct vcpu **out);
-void vcpu_destroy(struct vcpu *vcpu);
 
-/* Undoes vcpu_create(), when the caller could not be given what it made. */
-void vcpu_withdraw(struct vcpu *vcpu);
+/*
+ * The rest of it, both under one hold of vm->lock: EEXIST if the id is taken, else the vCPU has its index; then it belongs
+ * to the VM, and lives as long. In between it is given to the caller, which may fail; a vCPU that others can find cannot
+ * be taken back.
+ */
+int vcpu_prepare_join(struct vcpu *vcpu);
+void vcpu_join(struct vcpu *vcpu);
+
+/* Undoes vcpu_create(), for a vCPU that has not joined. */
+void vcpu_discard(struct vcpu *vcpu);
+void vcpu_destroy(struct vcpu *vcpu);
 
 /* KVM_ARM_VCPU_INIT; features has 7 words. Source: kvm_vcpu_set_target(), kvm_reset_vcpu(), Linux 6.1. */
 int vcpu_init(struct vcpu *vcpu, uint32_t target, const uint32_t features[7]);

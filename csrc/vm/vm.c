@@ -13,6 +13,7 @@
 
 #define MIN_IPA_BITS 32		/* ARM64_MIN_PARANGE_BITS */
 #define DEFAULT_IPA_BITS 40	/* KVM_PHYS_SHIFT */
+#define GICV2_MAX_VCPUS 8	/* VGIC_V2_MAX_CPUS */
 
 static atomic_uint forks = 1;
 
@@ -44,6 +45,14 @@ static unsigned int ipa_bits_of_type(const struct kvmemu_host *host, uint64_t ty
 	return bits < MIN_IPA_BITS ? 0 : bits;
 }
 
+/* A GICv2 has eight CPU interfaces, whatever the kernel could do. */
+static unsigned int max_vcpus_of_host(const struct kvmemu_host *host)
+{
+	unsigned int announced = (unsigned int)host_cap(host, KVM_CAP_MAX_VCPUS);
+
+	return host->gic.version == 2 && announced > GICV2_MAX_VCPUS ? GICV2_MAX_VCPUS : announced;
+}
+
 /* A field of ID_AA64PFR0_EL1 as the host has it. */
 static uint8_t pfr0_field(const struct kvmemu_host *host, unsigned int shift)
 {
@@ -70,7 +79,7 @@ int vm_create(struct machine *machine, uint64_t type, struct vm **out)
 	vm->pid = getpid();
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_mutex_init(&vm->slots_lock, NULL);
-	vm->max_vcpus = (unsigned int)host_cap(host, KVM_CAP_MAX_VCPUS);
+	vm->max_vcpus = max_vcpus_of_host(host);
 	vm->ipa_bits = ipa_bits;
 	vm->std_bmap = 1ull << KVM_REG_ARM_STD_BIT_TRNG_V1_0;
 	vm->std_hyp_bmap = 1ull << KVM_REG_ARM_STD_HYP_BIT_PV_TIME;
@@ -122,7 +131,8 @@ int vm_check_extension(const struct kvmemu_host *host, const struct vm *vm, unsi
 		return 0;
 	if (!vm)
 		return host->system_cap[cap];
-	if (cap == KVM_CAP_MAX_VCPUS || cap == KVM_CAP_MAX_VCPU_ID)
+	/* Before Linux 5.10 the answer was the kernel's maximum even where the VM's GIC allows fewer. */
+	if (host->arch == HOST_ARM64 && (cap == KVM_CAP_MAX_VCPUS || cap == KVM_CAP_MAX_VCPU_ID))
 		return (int)vm->max_vcpus;
 	return host->cap[cap];
 }
@@ -142,10 +152,11 @@ static int enable_mte(struct vm *vm)
 
 static int enable_manual_dirty_log(struct vm *vm, uint32_t flags, uint64_t options)
 {
-	uint64_t allowed = KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE;
+	/* What the capability answers is the set of its options. */
+	uint64_t allowed = (uint64_t)host_cap(vm->host, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2);
 
-	if (options & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE)
-		allowed |= KVM_DIRTY_LOG_INITIALLY_SET;
+	if (!(options & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE))
+		allowed &= ~(uint64_t)KVM_DIRTY_LOG_INITIALLY_SET;
 	if (flags || options & ~allowed)
 		return -EINVAL;
 	pthread_mutex_lock(&vm->slots_lock);

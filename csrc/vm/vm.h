@@ -51,11 +51,11 @@ struct vm {
 	bool width_configured;
 	bool el1_32bit;
 	bool mte;
-	bool nisv_to_user;
-	bool system_suspend;
+	atomic_bool nisv_to_user;
+	atomic_bool system_suspend;
 
 	/* Firmware registers: the guest's PSCI version (0 until set) and the hypercalls it may make. */
-	uint64_t psci_version;
+	_Atomic uint64_t psci_version;
 	_Atomic uint64_t std_bmap;
 	_Atomic uint64_t std_hyp_bmap;
 	_Atomic uint64_t vendor_hyp_bmap;
@@ -70,7 +70,7 @@ struct vm {
 	pthread_mutex_t slots_lock;		/* memory slots, dirty logs, buses */
 	struct memslots slots;
 	uint64_t manual_dirty_log;		/* KVM_DIRTY_LOG_MANUAL_* */
-	uint32_t halt_poll_max_ns;
+	_Atomic uint32_t halt_poll_max_ns;
 
 	struct vm_stats *stats;			/* &own_stats until a statistics file shares a page */
 	struct vm_stats own_stats;

@@ -168,8 +168,8 @@ def _sve(d: Dissection, _arch: str) -> str:
         width = 2048 if base == c.KVM_REG_ARM64_SVE_ZREG_BASE else 256
         letter = {c.KVM_REG_ARM64_SVE_ZREG_BASE: "Z", c.KVM_REG_ARM64_SVE_PREG_BASE: "P"}.get(base)
         name = f"{letter}{number}" if letter else "FFR"
-        d.parts.append(("SVE", f"{name}, slice {piece}, which is its bits "
-                               f"{width * piece + width - 1}:{width * piece}"))  # fmt: skip
+        bits = f"{width * piece + width - 1}:{width * piece}"
+        d.parts.append(("SVE", f"{name}, slice {piece}, which is its bits {bits}"))
         d.details |= {"number": number if letter else 0, "slice": piece}
         if piece:
             return f"slice {piece}: vectors end at 2048 bits, so slice 0 is the only one"
@@ -183,7 +183,8 @@ def _demux(d: Dissection, arch: str) -> str:
         return f"CCSIDR (0) is the only register that is demultiplexed, and bits 15:8 are {what}"
     suffix = "_EL1" if arch == "arm64" else ""
     level, kind = csselr // 2 + 1, "instruction" if csselr & 1 else "data or unified"
-    d.parts.append(("cache", f"level {level}, {kind}: CCSIDR{suffix} where CSSELR{suffix} is {csselr}"))
+    where = f"CCSIDR{suffix} where CSSELR{suffix} is {csselr}"
+    d.parts.append(("cache", f"level {level}, {kind}: {where}"))
     d.details |= {"csselr": csselr, "level": level, "cache": kind}
     return _other_size(d.id) or f"no CSSELR{suffix} of {csselr}: there are 7 levels, 0 to 13"
 
@@ -243,8 +244,9 @@ def _notes(register: Register, kind: str) -> list[str]:
     if register.id in (c.KVM_REG_ARM_TIMER_CNT, c.KVM_REG_ARM_TIMER_CVAL):
         other = "CNTV_CVAL_EL0" if register.id == c.KVM_REG_ARM_TIMER_CNT else "CNTVCT_EL0"
         notes.append(
-            f"The encoding is {other}'s, the value is {register.name}'s: when Linux numbered the two, "
-            "they were swapped, and as this is ABI they stay so (Documentation/virt/kvm/api.rst 4.68)."
+            f"The encoding is {other}'s, the value is {register.name}'s: when Linux numbered the "
+            "two, they were swapped, and as this is ABI they stay so "
+            "(Documentation/virt/kvm/api.rst 4.68)."
         )
     named = find(register.name, register.arch)
     if named is not None and named.id != register.id:
@@ -265,7 +267,7 @@ def _find_problem(d: Dissection) -> tuple[str, str]:
         who = f"is {name}'s" if id_arch in _ARCHITECTURES else "no architecture has"
         return "", f"{id_arch >> 56:#x} in bits 63:56 {who}; arm64's is 0x60, arm's 0x40"
     if d.size_code > _SIZE_CODE_MAX:
-        return "", f"the size code {d.size_code} in bits 55:52 is too large: 8 (256 bytes) is the last"
+        return "", f"bits 55:52, the size code, are {d.size_code}; the last is 8 (256 bytes)"
     arch = _MODELLED[id_arch]
     number = (d.id & c.KVM_REG_ARM_COPROC_MASK) >> c.KVM_REG_ARM_COPROC_SHIFT
     kind, explain = _COPROCESSORS[arch].get(number, ("unknown", None))

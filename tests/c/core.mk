@@ -12,8 +12,9 @@ BUILD := $(ROOT)/build/tests-c/$(VARIANT)
 FLAGS := -std=gnu11 -fPIC -fvisibility=hidden -pthread -fno-omit-frame-pointer -I$(ROOT)/include \
 	-Wall -Wextra -Werror $(CFLAGS) $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
 
-# All of the core. The preload library replaces functions of libc: not in a program that tests the core.
-CORE := $(filter-out $(ROOT)/csrc/preload/%,$(wildcard $(ROOT)/csrc/*/*.c))
+# The core's directories are those that the project's Makefile names: the list is there and nowhere else.
+CORE_DIRS := $(shell sed -n 's/^CORE := //p' $(ROOT)/Makefile | grep -o 'csrc/[a-z0-9]*')
+CORE := $(wildcard $(CORE_DIRS:%=$(ROOT)/%/*.c))
 CORE_OBJS := $(CORE:$(ROOT)/%.c=$(BUILD)/%.o)
 HEADERS := $(wildcard $(ROOT)/include/*.h $(ROOT)/include/*/*.h $(ROOT)/include/*/*/*.h $(ROOT)/csrc/*/*.h *.h)
 
