@@ -18,7 +18,7 @@ HEADERS = (
     "csrc/bench/bench.h",
 )
 # The preload library replaces libc functions: not in a process that imports us.
-SOURCE_DIRS = ("ioctl", "vm", "reg", "timer", "machine", "bench")
+SOURCE_DIRS = ("ioctl", "vm", "reg", "timer", "vgic", "machine", "bench")
 
 
 def declarations(header: str) -> str:

@@ -30,11 +30,9 @@ static bool is_spi(int32_t intid)
 	return intid >= FIRST_SPI && intid <= LAST_SPI;
 }
 
-/* No interrupt controller in the kernel can be created yet: see KVM_CREATE_DEVICE. */
 static bool irqchip_in_kernel(const struct vm *vm)
 {
-	(void)vm;
-	return false;
+	return vgic_in_kernel(&vm->vgic);
 }
 
 /*
@@ -156,6 +154,17 @@ static int pmu_choose(struct vm *vm, uint64_t addr)
 
 static int pmu_init(struct vcpu *vcpu)
 {
+	int err;
+
+	if (irqchip_in_kernel(vcpu->vm)) {
+		if (!vcpu->vm->vgic.initialized)
+			return -ENODEV;
+		if (!vcpu->pmu.intid)
+			return -ENXIO;
+		err = vgic_set_owner(vcpu, vcpu->pmu.intid, &vcpu->pmu);
+		if (err)
+			return err;
+	}
 	vcpu->pmu.created = true;
 	return 0;
 }

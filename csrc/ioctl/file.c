@@ -145,11 +145,18 @@ long file_ioctl(struct call *call)
 	call->vcpu = file->vcpu;
 	if (file->kind == FILE_STATS)
 		return -ENOTTY;
-	if (call->vm->process != process_generation())
+	if (call->vm->process != process_generation() || atomic_load(&call->vm->dead))
 		return -EIO;
 	if (call->vm->host->arch == HOST_ARM32 && unknown_to_arm32(call->request))
 		return -EINVAL;
-	return file->kind == FILE_VM ? dispatch(&vm_ioctls, call) : vcpu_call(call);
+	switch (file->kind) {
+	case FILE_VM:
+		return dispatch(&vm_ioctls, call);
+	case FILE_DEVICE:
+		return dispatch(&device_ioctls, call);
+	default:
+		return vcpu_call(call);
+	}
 }
 
 /*

@@ -15,7 +15,7 @@ struct vm;
 struct vcpu;
 struct call;
 
-enum file_kind { FILE_SYSTEM, FILE_VM, FILE_VCPU, FILE_STATS };
+enum file_kind { FILE_SYSTEM, FILE_VM, FILE_VCPU, FILE_DEVICE, FILE_STATS };
 
 /*
  * A file is freed only into a list of its own kind, never to the allocator: whoever finds it through a descriptor may
@@ -29,6 +29,7 @@ struct kvmemu_file {
 		struct vm *vm;			/* the others; a reference */
 	};
 	struct vcpu *vcpu;			/* FILE_VCPU, FILE_STATS of a vCPU */
+	const struct device_ops *device;	/* FILE_DEVICE */
 	atomic_int fd;				/* a descriptor it was published under, -1 */
 	struct kvmemu_file *next_free;
 };
@@ -61,6 +62,7 @@ struct ioctl_table {
 extern const struct ioctl_table system_ioctls;
 extern const struct ioctl_table vm_ioctls;
 extern const struct ioctl_table vcpu_ioctls;
+extern const struct ioctl_table device_ioctls;
 
 /* The one door: every call of every front end. */
 long file_ioctl(struct call *call);

@@ -144,7 +144,7 @@ static int access_all(struct vcpu *vcpu, reg_access access, const uint64_t *ids,
 	for (*done = 0; *done < n; ++*done) {
 		struct kvm_one_reg reg;
 
-		if (user_read(&reg.id, (uintptr_t)&ids[*done], sizeof(reg.id)))
+		if (user_read(&reg.id, (uintptr_t)ids + *done * sizeof(*ids), sizeof(reg.id)))
 			return -EFAULT;
 		if (values_bytes - at < id_bytes(reg.id))
 			return -E2BIG;

@@ -8,6 +8,7 @@
 
 #include "../machine/host.h"
 #include "../vm/vcpu.h"
+#include "device.h"
 #include "file.h"
 #include "kvmemu/uapi.h"
 #include "stats.h"
@@ -151,29 +152,42 @@ static long clear_dirty_log(struct call *call)
 	return err;
 }
 
-/*
- * Without an interrupt controller in the kernel only the vCPU's own IRQ and FIQ lines can be driven.
- * Source: kvm_vm_ioctl_irq_line(), vcpu_interrupt_line(), Linux 6.1.
- */
-static int set_cpu_line(struct vm *vm, const struct kvm_irq_level *irq)
+/* A vCPU's own IRQ or FIQ line, which a controller in user space drives. Source: vcpu_interrupt_line(), Linux 6.1. */
+static void set_cpu_line(struct vcpu *vcpu, unsigned int line, bool level)
 {
-	unsigned int type = irq->irq >> KVM_ARM_IRQ_TYPE_SHIFT & KVM_ARM_IRQ_TYPE_MASK;
-	unsigned int index = irq->irq >> KVM_ARM_IRQ_VCPU_SHIFT & KVM_ARM_IRQ_VCPU_MASK;
-	unsigned int line = irq->irq & KVM_ARM_IRQ_NUM_MASK;
-	struct vcpu *vcpu;
-
-	index += (irq->irq >> KVM_ARM_IRQ_VCPU2_SHIFT & KVM_ARM_IRQ_VCPU2_MASK) * (KVM_ARM_IRQ_VCPU_MASK + 1);
-	if (type == KVM_ARM_IRQ_TYPE_PPI || type == KVM_ARM_IRQ_TYPE_SPI)
-		return -ENXIO;
-	if (type != KVM_ARM_IRQ_TYPE_CPU || index >= atomic_load(&vm->nr_vcpus) || line > KVM_ARM_IRQ_CPU_FIQ)
-		return -EINVAL;
-	vcpu = vm->vcpus[index];
-	if (irq->level)
+	if (level)
 		atomic_fetch_or(&vcpu->irq_lines, 1u << line);
 	else
 		atomic_fetch_and(&vcpu->irq_lines, ~(1u << line));
 	vcpu_kick(vcpu);
-	return 0;
+}
+
+/* Source: kvm_vm_ioctl_irq_line(), Linux 6.1. */
+static int set_irq_line(struct vm *vm, const struct kvm_irq_level *irq)
+{
+	unsigned int type = irq->irq >> KVM_ARM_IRQ_TYPE_SHIFT & KVM_ARM_IRQ_TYPE_MASK;
+	unsigned int index = irq->irq >> KVM_ARM_IRQ_VCPU_SHIFT & KVM_ARM_IRQ_VCPU_MASK;
+	unsigned int number = irq->irq & KVM_ARM_IRQ_NUM_MASK;
+	bool for_vcpu = type == KVM_ARM_IRQ_TYPE_CPU || type == KVM_ARM_IRQ_TYPE_PPI;
+
+	index += (irq->irq >> KVM_ARM_IRQ_VCPU2_SHIFT & KVM_ARM_IRQ_VCPU2_MASK) * (KVM_ARM_IRQ_VCPU_MASK + 1);
+	if (!for_vcpu && type != KVM_ARM_IRQ_TYPE_SPI)
+		return -EINVAL;
+	if ((type == KVM_ARM_IRQ_TYPE_CPU) == vgic_in_kernel(&vm->vgic))
+		return -ENXIO;
+	if (for_vcpu && index >= atomic_load(&vm->nr_vcpus))
+		return -EINVAL;
+	if (type == KVM_ARM_IRQ_TYPE_CPU) {
+		if (number > KVM_ARM_IRQ_CPU_FIQ)
+			return -EINVAL;
+		set_cpu_line(vm->vcpus[index], number, irq->level);
+		return 0;
+	}
+	if (type == KVM_ARM_IRQ_TYPE_SPI)
+		return number < VGIC_NR_PRIVATE_IRQS ? -EINVAL : vgic_inject_at(vm, 0, number, irq->level, NULL);
+	if (number < VGIC_NR_SGIS || number >= VGIC_NR_PRIVATE_IRQS)
+		return -EINVAL;
+	return vgic_inject_at(vm, vm->vcpus[index]->id, number, irq->level, NULL);
 }
 
 static long irq_line(struct call *call)
@@ -182,7 +196,7 @@ static long irq_line(struct call *call)
 	int err = user_read(&irq, call->arg, sizeof(irq));
 
 	if (!err)
-		err = set_cpu_line(call->vm, &irq);
+		err = set_irq_line(call->vm, &irq);
 	if (!err && call->request == KVM_IRQ_LINE_STATUS)
 		err = user_write(call->arg, &irq, sizeof(irq));
 	return err;
@@ -204,6 +218,9 @@ static const struct ioctl_row rows[] = {
 	{ KVM_GET_DIRTY_LOG, get_dirty_log },
 	{ KVM_CLEAR_DIRTY_LOG, clear_dirty_log },
 	{ KVM_CREATE_VCPU, create_vcpu },
+	{ KVM_CREATE_DEVICE, device_create },
+	{ KVM_CREATE_IRQCHIP, irqchip_create },
+	{ KVM_ARM_SET_DEVICE_ADDR, device_set_addr },
 	{ KVM_CHECK_EXTENSION, check_extension },
 	{ KVM_ENABLE_CAP, enable_cap },
 	{ KVM_ARM_PREFERRED_TARGET, preferred_target },

@@ -39,6 +39,7 @@ static const struct host_key keys[] = {
 	{ .name = "gic.list_registers", .kind = KEY_U32, FIELD(gic.list_registers), .min = 1, .max = 16,
 	  .required = true },
 	{ .name = "gic.priority_bits", .kind = KEY_U32, FIELD(gic.priority_bits), .min = 5, .max = 7, .required = true },
+	{ .name = "gic.icc_ctlr", .kind = KEY_U32, FIELD(gic.icc_ctlr), .min = 0, .max = UINT32_MAX },
 	{ .name = "gic.its", .kind = KEY_BOOL, FIELD(gic.its) },
 	{ .name = "gic.v4_1", .kind = KEY_BOOL, FIELD(gic.v4_1) },
 	{ .name = "counter.hz", .kind = KEY_U64, FIELD(counter_hz), .min = 1, .max = 10000000000, .required = true },

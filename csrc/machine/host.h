@@ -34,6 +34,7 @@ struct kvmemu_host {
 		bool v2_compat;		/* GICv3 with GICv2 compatibility for guests */
 		uint32_t list_registers;
 		uint32_t priority_bits;
+		uint32_t icc_ctlr;	/* ICC_CTLR_EL1 of a new vCPU: priority and INTID bits, SEIS, A3V */
 		bool its;
 		bool v4_1;
 	} gic;

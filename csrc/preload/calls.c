@@ -27,7 +27,7 @@ static int forward_kvm_request(int fd, unsigned long request, void *arg)
 	if (ret >= 0 || (errno != ENOTTY && errno != ENOSYS))
 		return ret;
 	flags = NEXT(fcntl)(fd, F_GETFL);
-	errno = flags < 0 || flags & O_PATH || (kvm_was_opened && descriptor_is_in_passing(fd)) ? EBADF : ENOTTY;
+	errno = flags < 0 || flags & O_PATH || descriptor_is_in_passing(fd) ? EBADF : ENOTTY;
 	return -1;
 }
 

@@ -30,7 +30,7 @@ static enum descriptor_kind kind_of_file(const struct kvmemu_file *file)
 	}
 }
 
-enum descriptor_kind descriptor_kind(int fd)
+enum descriptor_kind descriptor_kind_in_table(int fd)
 {
 	struct kvmemu_file *file = kvmemu_fd_file(fd);
 	enum descriptor_kind kind;
@@ -70,7 +70,7 @@ enum descriptor_kind descriptor_kind_checked(int fd)
 
 bool descriptor_is_in_passing(int fd)
 {
-	return looks_like_ours(fd) > 0;
+	return kvm_was_opened && looks_like_ours(fd) > 0;
 }
 
 void descriptor_forget(int fd)

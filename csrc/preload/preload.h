@@ -72,6 +72,8 @@ enum next_function {
 	NR_NEXT
 };
 
+#pragma GCC visibility push(hidden)
+
 extern _Atomic(void *) next_functions[NR_NEXT];
 void *next_resolve(enum next_function which);
 
@@ -96,8 +98,16 @@ void preload_prepare(void);
 
 enum descriptor_kind { NOT_OURS = -1, KVM_SYSTEM, KVM_VM, KVM_VCPU, KVM_DEVICE, KVM_STATS };
 
-/* What a descriptor is. A look into a table, for calls that are made all the time. */
-enum descriptor_kind descriptor_kind(int fd);
+/* False as long as the program has not opened /dev/kvm. */
+extern atomic_bool kvm_was_opened;
+
+enum descriptor_kind descriptor_kind_in_table(int fd);
+
+/* What a descriptor is. At most a look into a table, for calls that are made all the time. */
+static inline enum descriptor_kind descriptor_kind(int fd)
+{
+	return atomic_load_explicit(&kvm_was_opened, memory_order_relaxed) ? descriptor_kind_in_table(fd) : NOT_OURS;
+}
 
 /*
  * The same for answers that differ from what the kernel would say of the descriptor: a number that was closed where this
@@ -110,9 +120,6 @@ bool descriptor_is_in_passing(int fd);
 
 /* A number that is about to be closed, or that the kernel has just given out for something else, stands for no file. */
 void descriptor_forget(int fd);
-
-/* False as long as the program has not opened /dev/kvm. */
-extern atomic_bool kvm_was_opened;
 
 /* A descriptor for /dev/kvm, or -1 and errno, as open(2) with these flags. */
 int open_kvm(int flags);
@@ -128,6 +135,8 @@ static inline bool is_null(const char *path)
 {
 	return (uintptr_t)path < 4096;
 }
+
+#pragma GCC visibility pop
 
 /* -1 with errno from a negative errno; anything else is the result, and errno is as it was before. */
 static inline long result_of(long ret, int errno_before)

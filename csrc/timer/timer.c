@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "../machine/host.h"
 #include "../machine/machine.h"
 #include "kvmemu/uapi.h"
 
@@ -14,10 +15,65 @@ void timers_init(struct vcpu *vcpu)
 	timer_set_virtual_count(vcpu, 0);
 }
 
+/*
+ * The physical timer is a host interrupt of its own only on hosts with VHE; elsewhere KVM emulates it.
+ * Source: get_timer_map(), Linux 6.1.
+ */
+static bool is_mapped(const struct vcpu *vcpu, enum timer_index index)
+{
+	return index == TIMER_VIRTUAL || vcpu->vm->host->reg[SR_ID_AA64MMFR1_EL1] >> 8 & 0xf;
+}
+
+static void set_line(struct vcpu *vcpu, enum timer_index index, bool level)
+{
+	vgic_inject_at(vcpu->vm, vcpu->id, vcpu->timer[index].intid, level, &vcpu->timer[index]);
+}
+
 void timers_reset(struct vcpu *vcpu)
 {
-	vcpu->timer[TIMER_VIRTUAL].ctl = 0;
-	vcpu->timer[TIMER_PHYSICAL].ctl = 0;
+	for (enum timer_index i = 0; i < NR_TIMERS; i++) {
+		vcpu->timer[i].ctl = 0;
+		if (!vcpu->timers_enabled || !vgic_in_kernel(&vcpu->vm->vgic))
+			continue;
+		set_line(vcpu, i, false);
+		if (is_mapped(vcpu, i))
+			vgic_reset_mapped_irq(vcpu, vcpu->timer[i].intid);
+	}
+}
+
+static bool same_intids(const struct vcpu *one, const struct vcpu *other)
+{
+	return one->timer[TIMER_VIRTUAL].intid == other->timer[TIMER_VIRTUAL].intid &&
+	       one->timer[TIMER_PHYSICAL].intid == other->timer[TIMER_PHYSICAL].intid;
+}
+
+int timers_enable(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+
+	if (vcpu->timers_enabled)
+		return 0;
+	if (vgic_in_kernel(&vm->vgic)) {
+		for (enum timer_index i = 0; i < NR_TIMERS; i++)
+			if (vgic_set_owner(vcpu, vcpu->timer[i].intid, &vcpu->timer[i]))
+				return -EINVAL;
+		for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+			if (!same_intids(vcpu, vm->vcpus[i]))
+				return -EINVAL;
+		for (enum timer_index i = 0; i < NR_TIMERS; i++)
+			if (is_mapped(vcpu, i))
+				vgic_map_irq(vcpu, vcpu->timer[i].intid);
+	}
+	vcpu->timers_enabled = true;
+	return 0;
+}
+
+void timers_update_lines(struct vcpu *vcpu)
+{
+	if (!vcpu->timers_enabled || !vgic_in_kernel(&vcpu->vm->vgic))
+		return;
+	for (enum timer_index i = 0; i < NR_TIMERS; i++)
+		set_line(vcpu, i, timer_line(vcpu, i));
 }
 
 static uint64_t offset(const struct vcpu *vcpu, enum timer_index index)

@@ -39,6 +39,15 @@ void timer_set_ctl(struct vcpu *vcpu, enum timer_index index, uint64_t ctl);
 /* The timer's output: enabled, not masked, CVAL reached. */
 bool timer_line(const struct vcpu *vcpu, enum timer_index index);
 
+/*
+ * Carries the outputs to the interrupt controller in the kernel, as entering the vCPU does. Nothing without one, or
+ * before the first KVM_RUN.
+ */
+void timers_update_lines(struct vcpu *vcpu);
+
+/* At the first KVM_RUN: takes hold of the interrupts. EINVAL if they are taken, or differ between vCPUs. */
+int timers_enable(struct vcpu *vcpu);
+
 /* Nanoseconds until the output rises by itself; UINT64_MAX if it does not. */
 uint64_t timer_ns_until_line(const struct vcpu *vcpu, enum timer_index index);
 

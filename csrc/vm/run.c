@@ -45,21 +45,42 @@ void vcpu_kick(struct vcpu *vcpu)
 	(void)done;
 }
 
+/* A PMU must have been initialised, with an interrupt if and only if there is a controller for it. */
+static int check_pmu(const struct vcpu *vcpu)
+{
+	const struct vgic *vgic = &vcpu->vm->vgic;
+	uint32_t intid = vcpu->pmu.intid;
+
+	if (!vcpu_has_feature(vcpu, KVM_ARM_VCPU_PMU_V3))
+		return 0;
+	if (!vcpu->pmu.created)
+		return -EINVAL;
+	if (!vgic_in_kernel(vgic))
+		return intid ? -EINVAL : 0;
+	return intid >= VGIC_NR_SGIS && intid < VGIC_NR_PRIVATE_IRQS + vgic->nr_spis ? 0 : -EINVAL;
+}
+
 /*
  * What is settled when a vCPU runs for the first time, and looked at again when another thread takes it over.
  * Source: kvm_arch_vcpu_run_pid_change(), kvm_arm_pmu_v3_enable(), Linux 6.1.
  */
 static int first_run(struct vcpu *vcpu)
 {
+	int err;
+
 	if (!vcpu_initialized(vcpu))
 		return -ENOEXEC;
 	if (!vcpu_is_finalized(vcpu))
 		return -EPERM;
 	if (vcpu->ran_once)
 		return 0;
-	vcpu->timers_enabled = true;
-	if (vcpu_has_feature(vcpu, KVM_ARM_VCPU_PMU_V3) && (!vcpu->pmu.created || vcpu->pmu.intid))
-		return -EINVAL;
+	err = vgic_map_resources(vcpu->vm);
+	if (!err)
+		err = timers_enable(vcpu);
+	if (!err)
+		err = check_pmu(vcpu);
+	if (err)
+		return err;
 	pthread_mutex_lock(&vcpu->vm->lock);
 	atomic_store(&vcpu->vm->ran_once, true);
 	pthread_mutex_unlock(&vcpu->vm->lock);
@@ -82,6 +103,8 @@ static bool must_notify_user(const struct vcpu *vcpu)
 {
 	const uint64_t timers = KVM_ARM_DEV_EL1_VTIMER | KVM_ARM_DEV_EL1_PTIMER;
 
+	if (vgic_in_kernel(&vcpu->vm->vgic))
+		return false;
 	return device_irq_level(vcpu) != (vcpu->run->s.regs.device_irq_level & timers);
 }
 
@@ -90,18 +113,31 @@ static void report_devices(struct vcpu *vcpu)
 	const uint64_t timers = KVM_ARM_DEV_EL1_VTIMER | KVM_ARM_DEV_EL1_PTIMER;
 	uint64_t others = vcpu->run->s.regs.device_irq_level & ~(timers | KVM_ARM_DEV_PMU);
 
+	if (vgic_in_kernel(&vcpu->vm->vgic))
+		return;
 	vcpu->run->s.regs.device_irq_level = others | device_irq_level(vcpu);
 }
 
-static bool is_runnable(const struct vcpu *vcpu)
+static bool has_pending_irq(struct vcpu *vcpu)
 {
-	return (atomic_load(&vcpu->irq_lines) || must_notify_user(vcpu)) &&
+	bool pending;
+
+	pthread_mutex_lock(&vcpu->vm->vgic.lock);
+	pending = vgic_has_pending_irq(vcpu);
+	pthread_mutex_unlock(&vcpu->vm->vgic.lock);
+	return pending;
+}
+
+static bool is_runnable(struct vcpu *vcpu)
+{
+	return (atomic_load(&vcpu->irq_lines) || must_notify_user(vcpu) || has_pending_irq(vcpu)) &&
 	       atomic_load(&vcpu->mp_state) != KVM_MP_STATE_STOPPED;
 }
 
 /* True where KVM_RUN is to end; *result is then what it returns. */
 static bool wants_exit(struct vcpu *vcpu, int *result)
 {
+	timers_update_lines(vcpu);
 	switch (atomic_load(&vcpu->mp_state)) {
 	case KVM_MP_STATE_STOPPED:
 		return false;
@@ -212,6 +248,17 @@ static int run_guest(struct vcpu *vcpu)
 	return result;
 }
 
+/* What putting a vCPU on a physical CPU does to its state, even if it leaves at once. Source: kvm_arch_vcpu_load(). */
+static void load(struct vcpu *vcpu)
+{
+	if (!vcpu->vm->vgic.initialized)
+		return;
+	pthread_mutex_lock(&vcpu->vm->vgic.lock);
+	vgic_settle_vmcr(vcpu);
+	pthread_mutex_unlock(&vcpu->vm->vgic.lock);
+	timers_update_lines(vcpu);
+}
+
 int vcpu_run(struct vcpu *vcpu)
 {
 	uintptr_t thread = (uintptr_t)pthread_self();
@@ -221,6 +268,7 @@ int vcpu_run(struct vcpu *vcpu)
 		return err;
 	vcpu->run_thread = thread;
 	vcpu->ran_once = true;
+	load(vcpu);
 	if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED))
 		err = -EINTR;
 	else

@@ -82,6 +82,16 @@ void vcpu_discard(struct vcpu *vcpu)
 	forget_created(vm);
 }
 
+/* Source: kvm_vm_ioctl_create_vcpu(), kvm_arch_vcpu_precreate(), Linux 6.1. */
+static int may_create(const struct vm *vm, uint32_t id)
+{
+	if (vm->created_vcpus >= vm->max_vcpus)
+		return -EINVAL;
+	if (vm->vgic.initialized)
+		return -EBUSY;
+	return id >= vm->max_vcpus ? -EINVAL : 0;
+}
+
 int vcpu_create(struct vm *vm, uint64_t wide_id, struct vcpu **out)
 {
 	uint32_t id = (uint32_t)wide_id;
@@ -91,7 +101,7 @@ int vcpu_create(struct vm *vm, uint64_t wide_id, struct vcpu **out)
 	if (id >= VM_MAX_VCPUS)
 		return -EINVAL;
 	pthread_mutex_lock(&vm->lock);
-	err = vm->created_vcpus >= vm->max_vcpus || id >= vm->max_vcpus ? -EINVAL : 0;
+	err = may_create(vm, id);
 	if (!err)
 		vm->created_vcpus++;
 	pthread_mutex_unlock(&vm->lock);
@@ -106,6 +116,11 @@ int vcpu_create(struct vm *vm, uint64_t wide_id, struct vcpu **out)
 	err = vm->host->arch == HOST_ARM32 ? arm32_alloc(&vcpu->arm32) : 0;
 	/* Before the id is checked: a refused duplicate sets the VM's time to zero as well (kvm_timer_vcpu_init()). */
 	timers_init(vcpu);
+	if (!err) {
+		pthread_mutex_lock(&vm->lock);
+		err = vgic_vcpu_init(vcpu);
+		pthread_mutex_unlock(&vm->lock);
+	}
 	if (err) {
 		vcpu_discard(vcpu);
 		return err;

@@ -67,6 +67,7 @@ struct vcpu {
 	uint8_t *sve;			/* Z0..31, P0..15, FFR of sve_max_vq each; NULL until finalized */
 	struct arm32_state *arm32;	/* 32-bit hosts only */
 
+	struct vgic_cpu vgic;
 	struct timer timer[NR_TIMERS];
 	bool timers_enabled;		/* since the first KVM_RUN: their INTIDs are settled */
 

@@ -86,6 +86,7 @@ int vm_create(struct machine *machine, uint64_t type, struct vm **out)
 	vm->vendor_hyp_bmap = 1ull << KVM_REG_ARM_VENDOR_HYP_BIT_FUNC_FEAT | 1ull << KVM_REG_ARM_VENDOR_HYP_BIT_PTP;
 	vm->csv2 = pfr0_field(host, 56);
 	vm->csv3 = pfr0_field(host, 60);
+	vgic_early_init(&vm->vgic);
 	vm->stats = &vm->own_stats;
 	*out = vm;
 	return 0;
@@ -103,6 +104,7 @@ void vm_put(struct vm *vm)
 		return;
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
 		vcpu_destroy(vm->vcpus[i]);
+	vgic_free(vm);
 	memslots_free(&vm->slots);
 	stats_page_destroy(vm->stats_page);
 	free(vm->pmu_filter);
@@ -110,6 +112,24 @@ void vm_put(struct vm *vm)
 	pthread_mutex_destroy(&vm->lock);
 	machine_put(vm->machine);
 	free(vm);
+}
+
+bool vm_try_lock_vcpus(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
+		if (!pthread_mutex_trylock(&vm->vcpus[i]->lock))
+			continue;
+		while (i)
+			pthread_mutex_unlock(&vm->vcpus[--i]->lock);
+		return false;
+	}
+	return true;
+}
+
+void vm_unlock_vcpus(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		pthread_mutex_unlock(&vm->vcpus[i]->lock);
 }
 
 struct vcpu *vm_find_vcpu(struct vm *vm, uint32_t id)

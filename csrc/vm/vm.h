@@ -2,8 +2,8 @@
 /*
  * The VM: what its vCPUs share, and how long it lives. Layer: vm.
  *
- * Lock order: vcpu->lock, then vm->lock, then vm->slots_lock. No lock is held while a caller waits in KVM_RUN except
- * that vCPU's own.
+ * Lock order: vcpu->lock, then vm->lock, then vm->slots_lock, then vm->vgic.lock. vCPUs' locks may be tried under
+ * vm->lock. No lock is held while a caller waits in KVM_RUN except that vCPU's own.
  */
 #ifndef KVMEMU_VM_VM_H
 #define KVMEMU_VM_VM_H
@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../vgic/vgic.h"
 #include "memslot.h"
 #include "stats.h"
 
@@ -47,6 +48,7 @@ struct vm {
 	 */
 	_Atomic uint64_t cntvoff;
 
+	atomic_bool dead;			/* every further request is EIO */
 	atomic_bool ran_once;
 	bool width_configured;
 	bool el1_32bit;
@@ -72,6 +74,8 @@ struct vm {
 	uint64_t manual_dirty_log;		/* KVM_DIRTY_LOG_MANUAL_* */
 	_Atomic uint32_t halt_poll_max_ns;
 
+	struct vgic vgic;
+
 	struct vm_stats *stats;			/* &own_stats until a statistics file shares a page */
 	struct vm_stats own_stats;
 	struct stats_page *stats_page;
@@ -93,6 +97,13 @@ int vm_check_extension(const struct kvmemu_host *host, const struct vm *vm, unsi
 
 /* The VM's vCPU with this id, or NULL. */
 struct vcpu *vm_find_vcpu(struct vm *vm, uint32_t id);
+
+/*
+ * Keeps every vCPU out of ioctls and KVM_RUN, with vm->lock held, without waiting: false if one is in use, and then none
+ * is locked.
+ */
+bool vm_try_lock_vcpus(struct vm *vm);
+void vm_unlock_vcpus(struct vm *vm);
 
 /* Counts forks: a VM used by a process other than its creator's answers EIO. */
 unsigned int process_generation(void);

@@ -91,12 +91,8 @@ def core_members(arch: str) -> tuple[Member, ...]:
 @functools.cache
 def _constants() -> dict[int, str]:
     """Linux's names of whole ids."""
-    return {
-        value: name
-        for name, value in c.ALL.items()
-        if name.startswith("KVM_REG_ARM") and value & c.KVM_REG_SIZE_MASK
-        and value & c.KVM_REG_ARCH_MASK in _MODELLED
-    }  # fmt: skip
+    names = ((value, name) for name, value in c.ALL.items() if name.startswith("KVM_REG_ARM"))
+    return {value: name for value, name in names if value & c.KVM_REG_SIZE_MASK and arch_of(value)}
 
 
 def arch_of(register_id: int) -> str | None:

@@ -84,8 +84,8 @@ def unknown_name(name: str, arch: str = "arm64") -> str:
     close = [names[n] for n in difflib.get_close_matches(name.upper(), names, n=3, cutoff=0.7)]
     starts = [spelling for upper, spelling in names.items() if upper.startswith(f"{name.upper()}_")]
     meant = list(dict.fromkeys([*starts[:3], *close]))[:3]
-    for other in ARCHES:
-        if other != arch and find(name, other):
-            return f"no register of {arch} is called {name!r}; {other} has one"
     hint = f"; did you mean {' or '.join(meant)}?" if meant else ""
+    others = [other for other in ARCHES if other != arch and find(name, other)]
+    if others:
+        return f"no register of {arch} is called {name!r} ({others[0]} has one){hint}"
     return f"no register is called {name!r}{hint}"

@@ -31,6 +31,12 @@ def regs() -> None:
     KVM_GET_ONE_REG and KVM_SET_ONE_REG name a register by a number of 64 bits. These commands say
     what such a number stands for, find the number of a register, and list the registers that a vCPU
     has.
+
+    \b
+    Examples:
+      kvmemu regs decode 0x603000000013df19=0x5
+      kvmemu regs encode CNTV_CTL_EL0
+      kvmemu regs list --filter 'ID_AA64*' --values
     """
 
 

@@ -34,6 +34,12 @@ _SHORT = {
 }
 _ALL = ("psci-0.2", "pmu-v3", "sve", "ptrauth-address", "ptrauth-generic")
 
+# 32-bit hosts have fewer, and other numbers.
+_ARM32_FEATURES = {
+    "power-off": c.KVM_ARM32_VCPU_POWER_OFF,
+    "psci-0.2": c.KVM_ARM32_VCPU_PSCI_0_2,
+}
+
 
 @dataclass(frozen=True)
 class _Row:
@@ -64,11 +70,19 @@ def feature_names(text: str, vm: Vm) -> list[str]:
 
 
 def make_vcpu(vm: Vm, features: list[str]) -> Vcpu:
-    """A vCPU of a new VM, ready to have its registers read."""
+    """A vCPU of a new VM, ready to have its registers read.
+
+    Raises:
+        click.UsageError: the host's architecture has no such feature.
+    """
     vcpu = vm.create_vcpu()
+    numbers = {name: number for name, (number, _) in FEATURES.items()}
     if vcpu.arch == "arm":
-        features = [name for name in features if name in ("power-off", "psci-0.2")]
-    vcpu.init(FEATURES[name][0] for name in features)
+        numbers = _ARM32_FEATURES
+    missing = [name for name in features if name not in numbers]
+    if missing:
+        raise click.UsageError(f"a 32-bit host has no feature {missing[0]}")
+    vcpu.init(numbers[name] for name in features)
     if "sve" in features:
         vcpu.finalize(c.KVM_ARM_VCPU_SVE)
     return vcpu

@@ -19,7 +19,9 @@
 
 #include "kvmemu/uapi.h"
 
-#define BAD ((void *)8)	/* nothing is mapped there */
+/* An address at which nothing is mapped. The compiler need not know. */
+static void *volatile bad_address __attribute__((unused)) = (void *)8;
+#define BAD bad_address
 
 static atomic_int nr_failed;
 

@@ -5,6 +5,8 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "preload_check.h"
 
@@ -229,6 +231,39 @@ static void strange_requests(void)
 	EXPECT(close(ends[0]) | close(ends[1]) | close(kvm) | close(vm) | close(stats), 0);
 }
 
+/*
+ * Closed inside the C library, or by a system call of the program's own: what gets the number then is not mistaken for
+ * KVM's, once it is asked for something that KVM's files refuse.
+ */
+static void closed_unseen(void)
+{
+	int kvm = open_kvm(), vm = (int)MUST(ioctl(kvm, KVM_CREATE_VM, 0)), stats = (int)MUST(ioctl(vm, KVM_GET_STATS_FD, 0));
+	char bytes[4] = "abc";
+	int ends[2], waiting = 0;
+	struct stat st;
+
+	EXPECT(fclose(fdopen(kvm, "r")), 0);
+	EXPECT(syscall(SYS_close, vm), 0);
+	EXPECT(pipe(ends), 0);
+	EXPECT(ends[0] + ends[1], kvm + vm);
+	EXPECT(write(ends[1], bytes, 3), 3);
+	EXPECT(ioctl(ends[0], FIONREAD, &waiting), 0);
+	EXPECT(waiting, 3);
+	EXPECT(read(ends[0], bytes, 3), 3);
+	EXPECT(ioctl(ends[0], KVM_GET_API_VERSION, 0), -ENOTTY);
+	EXPECT(fstat(ends[1], &st), 0);
+	CHECK(S_ISFIFO(st.st_mode));
+	EXPECT(close(ends[0]) | close(ends[1]), 0);
+
+	EXPECT(syscall(SYS_close, stats), 0);
+	EXPECT(open("/proc/self/exe", O_RDONLY), kvm);
+	EXPECT(close(kvm), 0);
+	EXPECT(syscall(SYS_dup3, open("/proc/self/exe", O_RDONLY), stats, 0), stats);
+	CHECK(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, stats, 0) != MAP_FAILED);
+	EXPECT(lseek(stats, 3, SEEK_SET), 3);
+	EXPECT(close(kvm) | close(stats), 0);
+}
+
 /* errno is what it was where nothing failed. */
 static void errno_is_kept(void)
 {
@@ -257,6 +292,7 @@ int main(void)
 	all_are_ready();
 	close_on_exec();
 	strange_requests();
+	closed_unseen();
 	errno_is_kept();
 	return checks_failed();
 }

@@ -31,9 +31,9 @@ static void files(void)
 	umask(022);
 	SHOW(fd = open("file", O_RDWR | O_CREAT | O_EXCL, 0666));
 	SHOW(open("file", O_RDWR | O_CREAT | O_EXCL, 0666));
-	SHOW(fstat(fd, &st) ? -1 : st.st_mode);
+	SHOW(fstat(fd, &st) ? -1 : (long)st.st_mode);
 	SHOW(openat(AT_FDCWD, "other", O_WRONLY | O_CREAT, 0600));
-	SHOW(stat("other", &st) ? -1 : st.st_mode);
+	SHOW(stat("other", &st) ? -1 : (long)st.st_mode);
 	SHOW(open(".", O_TMPFILE | O_RDWR, 0640));
 	SHOW(write(fd, "0123456789", 10));
 	SHOW(lseek(fd, -4, SEEK_END));
@@ -141,8 +141,8 @@ static void processes(void)
 	SHOW(IN_CHILD(raise(SIGSEGV)));
 	SHOW(IN_CHILD(*(volatile int *)BAD = 1));
 	SHOW(IN_CHILD(_exit(7)));
-	SHOW(pthread_create(&other, NULL, thread, NULL));
-	SHOW(pthread_join(other, NULL));
+	CHECK(!pthread_create(&other, NULL, thread, NULL));
+	CHECK(!pthread_join(other, NULL));
 }
 
 /* What the process looks like from outside. */
@@ -152,7 +152,7 @@ static void itself(void)
 	FILE *status = fopen("/proc/self/status", "r");
 
 	while (status && fgets(line, sizeof(line), status))
-		if (!strncmp(line, "Sig", 3) || !strncmp(line, "Threads", 7))
+		if (!strncmp(line, "SigB", 4) || !strncmp(line, "SigI", 4) || !strncmp(line, "SigC", 4))
 			fputs(line, stdout);
 	if (status)
 		fclose(status);

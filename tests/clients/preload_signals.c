@@ -15,7 +15,7 @@
 static int kvm, vm, vcpu;
 
 /* What the last call of a handler was like. */
-static struct {
+static __thread struct {
 	int calls, signum;
 	void *addr;
 	bool on_stack, self_blocked, usr1_blocked;

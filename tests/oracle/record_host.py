@@ -46,7 +46,7 @@ MACHINE_REGISTERS = re.compile(
 
 def constants() -> dict[str, int]:
     """The constants that the scripts below use; the compiled core may not be there yet."""
-    text = (UAPI / "ioctls.h").read_text(encoding="utf-8")
+    text = "".join(path.read_text(encoding="utf-8") for path in sorted(UAPI.glob("*.h")))
     return dict.fromkeys(re.findall(r"^#define (KVM_\w+)", text, re.MULTILINE), 0)
 
 
@@ -126,6 +126,33 @@ def ask_target(linux: Linux) -> int:
     return int(getattr(target, "value"))  # noqa: B009 - a Number, as the script wrote one there
 
 
+def ask_icc_ctlr(linux: Linux, target: int) -> int:
+    """ICC_CTLR_EL1 of a new vCPU: what its CPU interface can do."""
+    trace = linux.run(
+        "\n".join(
+            [
+                "kvmemu-trace 1",
+                "host any",
+                "open kvm",
+                "ioctl kvm KVM_CREATE_VM 0 -> vm",
+                "ioctl vm KVM_CREATE_VCPU 0 -> vcpu",
+                f"ioctl vcpu KVM_ARM_VCPU_INIT [ u32 {target} 7*0 ]",
+                "ioctl vm KVM_CREATE_DEVICE [ u32 KVM_DEV_TYPE_ARM_VGIC_V3 0 0 ] -> gic",
+                "ioctl gic KVM_SET_DEVICE_ATTR"
+                " [ u32 0 KVM_DEV_ARM_VGIC_GRP_CTRL u64 KVM_DEV_ARM_VGIC_CTRL_INIT 0 ]",
+                "buffer value 4096",
+                "ioctl gic KVM_GET_DEVICE_ATTR"
+                " [ u32 0 KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS u64 0xc664 &value+0 ]",
+                "peek value+0 [ u64 0 ]",
+            ]
+        )
+    )
+    answer = parse(trace, constants()).statements[-1].answer
+    assert answer is not None
+    assert answer.block is not None
+    return int(getattr(answer.block.items[0].value, "value"))  # noqa: B009 - a Number
+
+
 def host_facts(linux: Linux) -> dict[str, str]:
     """What KVM does not tell: kernel, counter frequency, perf's number of the PMU."""
     with tempfile.TemporaryDirectory() as folder:
@@ -149,6 +176,7 @@ def sve_vqs(linux: Linux, features: int) -> int:
 def profile(name: str) -> str:
     """The TOML text of a host's profile."""
     names = {value: name for name, value in capabilities().items()}
+    model = MODELS[name]
     with Linux(name) as linux:
         caps, system_caps = ask_caps(linux)
         allowed = {names[cap] for cap in caps if cap in names}
@@ -162,11 +190,11 @@ def profile(name: str) -> str:
         facts = host_facts(linux)
         target = ask_target(linux)
         vqs = sve_vqs(linux, features)
+        icc_ctlr = ask_icc_ctlr(linux, target) if model.gic_version == 3 else 0
 
     def rows(pairs: Iterable[tuple[str, int]]) -> list[str]:
         return [f"{key} = {value:#x}" if value > 4096 else f"{key} = {value}" for key, value in pairs]
 
-    model = MODELS[name]
     return "\n".join(
         [
             "# SPDX-License-Identifier: MIT",
@@ -180,6 +208,7 @@ def profile(name: str) -> str:
             f"version = {model.gic_version}",
             f"list_registers = {model.list_registers}",
             f"priority_bits = {model.priority_bits}",
+            *([f"icc_ctlr = {icc_ctlr:#x}"] if icc_ctlr else []),
             f"its = {str(model.its).lower()}",
             "",
             "[counter]",

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* Devices. Layer: ioctl. Source: kvm_ioctl_create_device(), kvm_device_ioctl(), virt/kvm/kvm_main.c, Linux 6.1. */
+#include "device.h"
+
+#include <errno.h>
+
+#include "../vm/vm.h"
+#include "kvmemu/uapi.h"
+#include "user.h"
+
+static const struct device_ops *const kinds[] = { &vgic_v2_ops, &vgic_v3_ops };
+
+static const struct device_ops *find(const struct vm *vm, uint32_t type)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (kinds[i]->type == type && kinds[i]->on_host(vm))
+			return kinds[i];
+	return NULL;
+}
+
+static int create_locked(struct vm *vm, const struct device_ops *ops)
+{
+	int err;
+
+	pthread_mutex_lock(&vm->lock);
+	err = ops->create(vm);
+	pthread_mutex_unlock(&vm->lock);
+	return err;
+}
+
+long device_create(struct call *call)
+{
+	const struct device_ops *ops;
+	struct kvm_create_device cd;
+	struct kvmemu_file *file;
+	long ret;
+
+	if (user_read(&cd, call->arg, sizeof(cd)))
+		return -EFAULT;
+	ops = find(call->vm, cd.type);
+	if (!ops)
+		return -ENODEV;
+	if (!(cd.flags & KVM_CREATE_DEVICE_TEST)) {
+		if (!call_can_create(call))
+			return -EMFILE;
+		ret = create_locked(call->vm, ops);
+		if (ret)
+			return ret;
+		file = file_alloc(FILE_DEVICE);
+		if (!file)
+			return -ENOMEM;
+		file->vm = vm_get(call->vm);
+		file->device = ops;
+		ret = call_publish(call, file);
+		if (ret < 0)
+			return ret;
+		/* The descriptor goes into the structure; without descriptors the file is in call->created alone. */
+		cd.fd = call->with_descriptors ? (uint32_t)ret : UINT32_MAX;
+	}
+	return user_write(call->arg, &cd, sizeof(cd));
+}
+
+long irqchip_create(struct call *call)
+{
+	return vgic_v2_ops.on_host(call->vm) ? create_locked(call->vm, &vgic_v2_ops) : -ENODEV;
+}
+
+long device_set_addr(struct call *call)
+{
+	struct kvm_arm_device_addr addr;
+	int err;
+
+	if (user_read(&addr, call->arg, sizeof(addr)))
+		return -EFAULT;
+	if ((addr.id & KVM_ARM_DEVICE_ID_MASK) >> KVM_ARM_DEVICE_ID_SHIFT != KVM_ARM_DEVICE_VGIC_V2)
+		return -ENODEV;
+	pthread_mutex_lock(&call->vm->lock);
+	err = vgic_set_legacy_addr(call->vm, (addr.id & KVM_ARM_DEVICE_TYPE_MASK) >> KVM_ARM_DEVICE_TYPE_SHIFT, addr.addr);
+	pthread_mutex_unlock(&call->vm->lock);
+	return err;
+}
+
+static long attr_call(struct call *call, int (*handle)(struct vm *vm, const struct kvm_device_attr *attr))
+{
+	struct kvm_device_attr attr;
+
+	if (user_read(&attr, call->arg, sizeof(attr)))
+		return -EFAULT;
+	return handle(call->vm, &attr);
+}
+
+static long has_attr(struct call *call)
+{
+	return attr_call(call, call->file->device->has);
+}
+
+static long get_attr(struct call *call)
+{
+	return attr_call(call, call->file->device->get);
+}
+
+static long set_attr(struct call *call)
+{
+	return attr_call(call, call->file->device->set);
+}
+
+static const struct ioctl_row rows[] = {
+	{ KVM_GET_DEVICE_ATTR, get_attr },
+	{ KVM_SET_DEVICE_ATTR, set_attr },
+	{ KVM_HAS_DEVICE_ATTR, has_attr },
+};
+
+const struct ioctl_table device_ioctls = { .rows = rows, .n = sizeof(rows) / sizeof(rows[0]), .unknown = -ENOTTY };

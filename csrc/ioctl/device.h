@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* Devices of a VM: their creation, and the attributes each kind has. Layer: ioctl. */
+#ifndef KVMEMU_IOCTL_DEVICE_H
+#define KVMEMU_IOCTL_DEVICE_H
+
+#include "file.h"
+
+struct kvm_device_attr;
+
+/* A kind of device. Attribute handlers copy from and to the caller themselves: when is part of the interface. */
+struct device_ops {
+	uint32_t type;		/* KVM_DEV_TYPE_* */
+	bool (*on_host)(const struct vm *vm);
+	int (*create)(struct vm *vm);	/* with vm->lock */
+	int (*has)(struct vm *vm, const struct kvm_device_attr *attr);
+	int (*get)(struct vm *vm, const struct kvm_device_attr *attr);
+	int (*set)(struct vm *vm, const struct kvm_device_attr *attr);
+};
+
+extern const struct device_ops vgic_v2_ops;
+extern const struct device_ops vgic_v3_ops;
+
+long device_create(struct call *call);		/* KVM_CREATE_DEVICE */
+long irqchip_create(struct call *call);		/* KVM_CREATE_IRQCHIP */
+long device_set_addr(struct call *call);	/* KVM_ARM_SET_DEVICE_ADDR */
+
+/* The GICv2 part of the above. */
+int vgic_set_legacy_addr(struct vm *vm, uint64_t id, uint64_t addr);
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* Interrupts: their state, the ap_lists, injection. Layer: vgic. Source: arch/arm64/kvm/vgic/vgic.c, Linux 6.1. */
+#include <errno.h>
+
+#include "../vm/vcpu.h"
+#include "../vm/vm.h"
+#include "vgic.h"
+
+#define MPIDR_AFFINITY 0xff00ffffffull
+
+struct vcpu *vgic_vcpu_by_mpidr(const struct vm *vm, uint64_t mpidr)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		if ((vm->vcpus[i]->sys[SR_MPIDR_EL1] & MPIDR_AFFINITY) == mpidr)
+			return vm->vcpus[i];
+	return NULL;
+}
+
+struct vgic_irq *vgic_get_irq(struct vm *vm, struct vcpu *vcpu, uint32_t intid)
+{
+	if (intid < VGIC_NR_PRIVATE_IRQS)
+		return &vcpu->vgic.private_irqs[intid];
+	if (intid - VGIC_NR_PRIVATE_IRQS < vm->vgic.nr_spis)
+		return &vm->vgic.spis[intid - VGIC_NR_PRIVATE_IRQS];
+	return NULL;
+}
+
+/* Which vCPU it belongs to now: an active interrupt stays where it is, others go to their target; NULL for none. */
+static struct vcpu *target_of(const struct vm *vm, const struct vgic_irq *irq)
+{
+	if (irq->active)
+		return irq->vcpu ? irq->vcpu : irq->target;
+	if (!irq->enabled || !vgic_irq_is_pending(irq) || !vm->vgic.enabled)
+		return NULL;
+	return irq->target;
+}
+
+static void append(struct vcpu *vcpu, struct vgic_irq *irq)
+{
+	struct vgic_irq **end = &vcpu->vgic.ap_list;
+
+	while (*end)
+		end = &(*end)->next;
+	irq->next = NULL;
+	irq->vcpu = vcpu;
+	*end = irq;
+}
+
+void vgic_queue_irq(struct vm *vm, struct vgic_irq *irq)
+{
+	struct vcpu *vcpu = target_of(vm, irq);
+
+	if (!vcpu)
+		return;
+	if (!irq->vcpu)
+		append(vcpu, irq);
+	/* Also where it was queued before: the vCPU may have dealt with it meanwhile. */
+	vcpu_kick(vcpu);
+}
+
+bool vgic_has_pending_irq(struct vcpu *vcpu)
+{
+	struct vgic_vmcr vmcr;
+
+	if (!vcpu->vm->vgic.enabled)
+		return false;
+	vgic_get_vmcr(vcpu, &vmcr);
+	for (const struct vgic_irq *irq = vcpu->vgic.ap_list; irq; irq = irq->next)
+		if (irq->enabled && !irq->active && irq->priority < vmcr.pmr && vgic_irq_is_pending(irq))
+			return true;
+	return false;
+}
+
+void vgic_kick_vcpus(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		if (vgic_has_pending_irq(vm->vcpus[i]))
+			vcpu_kick(vm->vcpus[i]);
+}
+
+/* A level interrupt takes changes only, an edge rising ones only, and either from its owner only. */
+static bool is_news(const struct vgic_irq *irq, bool level, const void *owner)
+{
+	if (irq->owner != owner)
+		return false;
+	return irq->edge ? level : irq->line != level;
+}
+
+int vgic_inject(struct vm *vm, struct vcpu *vcpu, uint32_t intid, bool level, const void *owner)
+{
+	struct vgic_irq *irq;
+	int err = vgic_lazy_init(vm);
+
+	if (err)
+		return err;
+	if (!vcpu && intid < VGIC_NR_PRIVATE_IRQS)
+		return -EINVAL;
+	irq = vgic_get_irq(vm, vcpu, intid);
+	if (!irq)
+		return -EINVAL;
+	pthread_mutex_lock(&vm->vgic.lock);
+	if (is_news(irq, level, owner)) {
+		if (irq->edge)
+			irq->latch = true;
+		else
+			irq->line = level;
+		vgic_queue_irq(vm, irq);
+	}
+	pthread_mutex_unlock(&vm->vgic.lock);
+	return 0;
+}
+
+int vgic_inject_at(struct vm *vm, uint32_t index, uint32_t intid, bool level, const void *owner)
+{
+	return vgic_inject(vm, index < vm->nr_vcpus ? vm->vcpus[index] : NULL, intid, level, owner);
+}
+
+void vgic_map_irq(struct vcpu *vcpu, uint32_t intid)
+{
+	pthread_mutex_lock(&vcpu->vm->vgic.lock);
+	vgic_get_irq(vcpu->vm, vcpu, intid)->hw = true;
+	pthread_mutex_unlock(&vcpu->vm->vgic.lock);
+}
+
+void vgic_reset_mapped_irq(struct vcpu *vcpu, uint32_t intid)
+{
+	struct vgic_irq *irq = vgic_get_irq(vcpu->vm, vcpu, intid);
+
+	pthread_mutex_lock(&vcpu->vm->vgic.lock);
+	if (irq->hw)
+		irq->active = irq->latch = irq->line = false;
+	pthread_mutex_unlock(&vcpu->vm->vgic.lock);
+}
+
+int vgic_set_owner(struct vcpu *vcpu, uint32_t intid, const void *owner)
+{
+	struct vm *vm = vcpu->vm;
+	struct vgic_irq *irq;
+	int err = 0;
+
+	if (!vm->vgic.initialized)
+		return -EAGAIN;
+	irq = intid < VGIC_NR_SGIS ? NULL : vgic_get_irq(vm, vcpu, intid);
+	if (!irq)
+		return -EINVAL;
+	pthread_mutex_lock(&vm->vgic.lock);
+	if (irq->owner && irq->owner != owner)
+		err = -EEXIST;
+	else
+		irq->owner = owner;
+	pthread_mutex_unlock(&vm->vgic.lock);
+	return err;
+}
+
+uint32_t vgic_line_levels(struct vcpu *vcpu, uint32_t intid)
+{
+	uint32_t levels = 0;
+
+	for (unsigned int i = 0; i < 32; i++) {
+		const struct vgic_irq *irq = intid + i < VGIC_NR_SGIS ? NULL : vgic_get_irq(vcpu->vm, vcpu, intid + i);
+
+		if (irq && !irq->edge && irq->line)
+			levels |= 1u << i;
+	}
+	return levels;
+}
+
+/* Whatever the interrupt's configuration, so that levels may be restored before it. */
+void vgic_set_line_levels(struct vcpu *vcpu, uint32_t intid, uint32_t levels)
+{
+	for (unsigned int i = 0; i < 32; i++) {
+		struct vgic_irq *irq = intid + i < VGIC_NR_SGIS ? NULL : vgic_get_irq(vcpu->vm, vcpu, intid + i);
+
+		if (!irq)
+			continue;
+		irq->line = levels >> i & 1;
+		if (irq->line)
+			vgic_queue_irq(vcpu->vm, irq);
+	}
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/* The ioctls that the fuzzer knows. Part of the tests. */
+#include "requests.h"
+
+#include <kvmemu.h>
+#include <kvmemu/uapi.h>
+
+#define MAX_IDS 2000
+
+static uint64_t ids[MAX_IDS];
+static unsigned int nr_ids;
+
+/* The ids of a vCPU that has all the features its host has. */
+static bool add_ids_of(const char *host_name)
+{
+	struct kvmemu_file *system = NULL, *vm = NULL, *vcpu = NULL;
+	uint64_t list[1000] = { 999 };
+	struct kvmemu_host *host;
+	bool good = false;
+
+	if (kvmemu_host_get(host_name, &host))
+		return false;
+	if (kvmemu_open(host, &system) || kvmemu_ioctl(system, KVM_CREATE_VM, 0, &vm) ||
+	    kvmemu_ioctl(vm, KVM_CREATE_VCPU, 0, &vcpu))
+		goto out;
+	for (uint32_t features = 0x7f; !good && features; features--) {
+		struct kvm_vcpu_init init = { .features = { features & ~(1u << KVM_ARM_VCPU_EL1_32BIT) } };
+		int sve = KVM_ARM_VCPU_SVE;
+
+		kvmemu_ioctl(vm, KVM_ARM_PREFERRED_TARGET, (uintptr_t)&init.target, NULL);
+		init.features[0] = features & ~(1u << KVM_ARM_VCPU_EL1_32BIT);
+		if (kvmemu_ioctl(vcpu, KVM_ARM_VCPU_INIT, (uintptr_t)&init, NULL))
+			continue;
+		kvmemu_ioctl(vcpu, KVM_ARM_VCPU_FINALIZE, (uintptr_t)&sve, NULL);
+		good = !kvmemu_ioctl(vcpu, KVM_GET_REG_LIST, (uintptr_t)list, NULL);
+	}
+	for (uint64_t i = 0; good && i < list[0] && nr_ids < MAX_IDS; i++)
+		ids[nr_ids++] = list[1 + i];
+out:
+	kvmemu_close(vcpu);
+	kvmemu_close(vm);
+	kvmemu_close(system);
+	kvmemu_host_put(host);
+	return good;
+}
+
+bool requests_setup(void)
+{
+	for (size_t i = 0; i < kvmemu_host_count(); i++)
+		if (!add_ids_of(kvmemu_host_name(i)))
+			return false;
+	return nr_ids > 0;
+}
+
+uint64_t take_register_id(struct input *in)
+{
+	uint64_t id = ids[choose(in, nr_ids)];
+
+	switch (choose(in, 12)) {
+	case 0:
+		return id ^ 1ull << choose(in, 64);
+	case 1:
+		return KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG | take(in, 2);
+	case 2:
+		return KVM_REG_ARM64 | (uint64_t)choose(in, 10) << KVM_REG_SIZE_SHIFT |
+		       (uint64_t)(0x10 + choose(in, 8)) << KVM_REG_ARM_COPROC_SHIFT | take(in, 2);
+	case 3:
+		return take(in, 8);
+	default:
+		return id;
+	}
+}
+
+static void fill_one_reg(struct input *in, void *argument)
+{
+	struct kvm_one_reg *reg = argument;
+	uint64_t value[32];
+
+	reg->id = take_register_id(in);
+	reg->addr = take_address(in, KVM_REG_SIZE(reg->id) & 0x1ff);
+	if (once_in(in, 2)) {
+		for (unsigned int i = 0; i < 4; i++)
+			value[i] = take_number(in);
+		memset(value + 4, 0, sizeof(value) - 32);
+		store(reg->addr, value, KVM_REG_SIZE(reg->id) & 0x1ff);
+	}
+}
+
+static void fill_list(struct input *in, void *argument)
+{
+	*(uint64_t *)argument = once_in(in, 2) ? 1000 : take_number(in);
+}
+
+static void fill_init(struct input *in, void *argument)
+{
+	struct kvm_vcpu_init *init = argument;
+
+	init->target = once_in(in, 16) ? (uint32_t)take_number(in) : KVM_ARM_TARGET_GENERIC_V8;
+	init->features[0] = (uint32_t)take(in, 1) & 0x7f;
+	if (once_in(in, 16))
+		init->features[choose(in, 7)] = (uint32_t)take(in, 4);
+}
+
+static void fill_finalize(struct input *in, void *argument)
+{
+	*(int32_t *)argument = once_in(in, 8) ? (int32_t)take(in, 4) : KVM_ARM_VCPU_SVE;
+}
+
+static void fill_mp_state(struct input *in, void *argument)
+{
+	static const uint32_t states[] = { KVM_MP_STATE_RUNNABLE, KVM_MP_STATE_STOPPED, KVM_MP_STATE_SUSPENDED };
+
+	*(uint32_t *)argument = once_in(in, 8) ? choose(in, 16) : states[choose(in, 3)];
+}
+
+static void fill_events(struct input *in, void *argument)
+{
+	struct kvm_vcpu_events *events = argument;
+
+	events->exception.serror_pending = (uint8_t)choose(in, 2);
+	events->exception.serror_has_esr = (uint8_t)choose(in, 2);
+	events->exception.ext_dabt_pending = (uint8_t)choose(in, 2);
+	events->exception.serror_esr = take_number(in);
+}
+
+static void fill_debug(struct input *in, void *argument)
+{
+	((struct kvm_guest_debug *)argument)->control = choose(in, 4) | choose(in, 5) << 16;
+}
+
+static void fill_signal_mask(struct input *in, void *argument)
+{
+	uint64_t set = take(in, 8);
+
+	((struct kvm_signal_mask *)argument)->len = once_in(in, 8) ? (uint32_t)take_number(in) : 8;
+	memcpy((char *)argument + 4, &set, sizeof(set));
+}
+
+static void fill_vcpu_attr(struct input *in, void *argument)
+{
+	struct kvm_device_attr *attr = argument;
+	const uint64_t value = take_number(in);
+
+	attr->group = choose(in, 4);
+	attr->attr = choose(in, 5);
+	attr->addr = take_address(in, 8);
+	store(attr->addr, &value, sizeof(value));
+}
+
+static void fill_device_attr(struct input *in, void *argument)
+{
+	struct kvm_device_attr *attr = argument;
+	const uint64_t value = once_in(in, 2) ? take(in, 2) << 16 : take_number(in);
+
+	attr->group = choose(in, 10);
+	attr->attr = once_in(in, 2) ? choose(in, 8) : take_number(in);
+	attr->addr = take_address(in, 8);
+	store(attr->addr, &value, sizeof(value));
+}
+
+static void fill_region(struct input *in, void *argument)
+{
+	struct kvm_userspace_memory_region *region = argument;
+
+	region->slot = once_in(in, 16) ? (uint32_t)take_number(in) : choose(in, 6);
+	region->flags = choose(in, 4);
+	region->guest_phys_addr = once_in(in, 16) ? take_number(in) & ~0xfffull : (uint64_t)choose(in, 64) << 16;
+	region->memory_size = once_in(in, 4) ? 0 : (uint64_t)(1 + choose(in, 40)) << 12;
+	region->userspace_addr = (uint64_t)choose(in, 64) << 20;
+	if (once_in(in, 2000))	/* the log of a slot of terabytes is large, too */
+		region->memory_size = take_number(in) & ~0xfffull;
+}
+
+static void fill_dirty_log(struct input *in, void *argument)
+{
+	struct kvm_dirty_log *log = argument;
+
+	log->slot = once_in(in, 16) ? (uint32_t)take_number(in) : choose(in, 6);
+	log->padding2 = take_address(in, 8);
+}
+
+static void fill_clear_log(struct input *in, void *argument)
+{
+	struct kvm_clear_dirty_log *log = argument;
+
+	log->slot = once_in(in, 16) ? (uint32_t)take_number(in) : choose(in, 6);
+	log->num_pages = choose(in, 70);
+	log->first_page = once_in(in, 8) ? take_number(in) : choose(in, 2) * 64;
+	log->padding2 = take_address(in, 8);
+}
+
+static void fill_irq(struct input *in, void *argument)
+{
+	struct kvm_irq_level *irq = argument;
+
+	irq->irq = once_in(in, 8) ? (uint32_t)take(in, 4) : choose(in, 3) << 24 | choose(in, 4) << 16 | choose(in, 64);
+	irq->level = choose(in, 2);
+}
+
+static void fill_cap(struct input *in, void *argument)
+{
+	static const uint32_t caps[] = {
+		KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, KVM_CAP_HALT_POLL, KVM_CAP_ARM_NISV_TO_USER, KVM_CAP_ARM_MTE,
+		KVM_CAP_ARM_SYSTEM_SUSPEND,
+	};
+	struct kvm_enable_cap *cap = argument;
+
+	cap->cap = once_in(in, 4) ? choose(in, 600) : caps[choose(in, sizeof(caps) / sizeof(caps[0]))];
+	cap->args[0] = once_in(in, 4) ? take_number(in) : choose(in, 4);
+}
+
+static void fill_create_device(struct input *in, void *argument)
+{
+	struct kvm_create_device *device = argument;
+
+	device->type = once_in(in, 8) ? (uint32_t)take_number(in) : KVM_DEV_TYPE_ARM_VGIC_V2 + choose(in, 4);
+	device->flags = choose(in, 8) ? 0 : choose(in, 3);
+}
+
+static uint64_t vcpu_id(struct input *in)
+{
+	return once_in(in, 8) ? take_number(in) : choose(in, 6);
+}
+
+static uint64_t capability(struct input *in)
+{
+	return once_in(in, 8) ? take_number(in) : choose(in, 300);
+}
+
+static uint64_t vm_type(struct input *in)
+{
+	return once_in(in, 4) ? take_number(in) : once_in(in, 2) ? choose(in, 64) : 0;
+}
+
+#define WITH(structure, filler) .bytes = sizeof(struct structure), .fill = filler
+
+const struct request requests[] = {
+	{ .number = KVM_GET_API_VERSION, .kinds = ON(SYSTEM) },
+	{ .number = KVM_CREATE_VM, .kinds = ON(SYSTEM), .creates = VM, .number_argument = vm_type },
+	{ .number = KVM_CHECK_EXTENSION, .kinds = ON(SYSTEM) | ON(VM), .number_argument = capability },
+	{ .number = KVM_GET_VCPU_MMAP_SIZE, .kinds = ON(SYSTEM) },
+	{ .number = KVM_CREATE_VCPU, .kinds = ON(VM), .creates = VCPU, .number_argument = vcpu_id },
+	{ .number = KVM_GET_DIRTY_LOG, .kinds = ON(VM), WITH(kvm_dirty_log, fill_dirty_log) },
+	{ .number = KVM_SET_USER_MEMORY_REGION, .kinds = ON(VM), WITH(kvm_userspace_memory_region, fill_region) },
+	{ .number = KVM_CLEAR_DIRTY_LOG, .kinds = ON(VM), WITH(kvm_clear_dirty_log, fill_clear_log) },
+	{ .number = KVM_CREATE_IRQCHIP, .kinds = ON(VM) },
+	{ .number = KVM_IRQ_LINE, .kinds = ON(VM), WITH(kvm_irq_level, fill_irq) },
+	{ .number = KVM_IRQ_LINE_STATUS, .kinds = ON(VM), WITH(kvm_irq_level, fill_irq) },
+	{ .number = KVM_SIGNAL_MSI, .kinds = ON(VM), WITH(kvm_msi, NULL) },
+	{ .number = KVM_ARM_SET_DEVICE_ADDR, .kinds = ON(VM), WITH(kvm_arm_device_addr, NULL) },
+	{ .number = KVM_ARM_PREFERRED_TARGET, .kinds = ON(VM), WITH(kvm_vcpu_init, NULL) },
+	{ .number = KVM_ARM_MTE_COPY_TAGS, .kinds = ON(VM), WITH(kvm_arm_copy_mte_tags, NULL) },
+	{ .number = KVM_CREATE_DEVICE, .kinds = ON(VM), .creates = DEVICE, WITH(kvm_create_device, fill_create_device) },
+	{ .number = KVM_ENABLE_CAP, .kinds = ON(VM), WITH(kvm_enable_cap, fill_cap) },
+	{ .number = KVM_GET_STATS_FD, .kinds = ON(VM) | ON(VCPU), .creates = STATS },
+	{ .number = KVM_SET_SIGNAL_MASK, .kinds = ON(VCPU), .bytes = 12, .fill = fill_signal_mask },
+	{ .number = KVM_GET_MP_STATE, .kinds = ON(VCPU), WITH(kvm_mp_state, NULL) },
+	{ .number = KVM_SET_MP_STATE, .kinds = ON(VCPU), WITH(kvm_mp_state, fill_mp_state) },
+	{ .number = KVM_SET_GUEST_DEBUG, .kinds = ON(VCPU), WITH(kvm_guest_debug, fill_debug) },
+	{ .number = KVM_GET_VCPU_EVENTS, .kinds = ON(VCPU), WITH(kvm_vcpu_events, NULL) },
+	{ .number = KVM_SET_VCPU_EVENTS, .kinds = ON(VCPU), WITH(kvm_vcpu_events, fill_events) },
+	{ .number = KVM_GET_ONE_REG, .kinds = ON(VCPU), WITH(kvm_one_reg, fill_one_reg) },
+	{ .number = KVM_SET_ONE_REG, .kinds = ON(VCPU), WITH(kvm_one_reg, fill_one_reg) },
+	{ .number = KVM_GET_ONE_REG, .kinds = ON(VCPU), WITH(kvm_one_reg, fill_one_reg) },		/* the most used, so more often */
+	{ .number = KVM_SET_ONE_REG, .kinds = ON(VCPU), WITH(kvm_one_reg, fill_one_reg) },
+	{ .number = KVM_ARM_VCPU_INIT, .kinds = ON(VCPU), WITH(kvm_vcpu_init, fill_init) },
+	{ .number = KVM_GET_REG_LIST, .kinds = ON(VCPU), .bytes = 8, .fill = fill_list },
+	{ .number = KVM_ARM_VCPU_FINALIZE, .kinds = ON(VCPU), .bytes = 4, .fill = fill_finalize },
+	{ .number = KVM_SET_DEVICE_ATTR, .kinds = ON(VCPU), WITH(kvm_device_attr, fill_vcpu_attr) },
+	{ .number = KVM_GET_DEVICE_ATTR, .kinds = ON(VCPU), WITH(kvm_device_attr, fill_vcpu_attr) },
+	{ .number = KVM_HAS_DEVICE_ATTR, .kinds = ON(VCPU), WITH(kvm_device_attr, fill_vcpu_attr) },
+	{ .number = KVM_SET_DEVICE_ATTR, .kinds = ON(DEVICE), WITH(kvm_device_attr, fill_device_attr) },
+	{ .number = KVM_GET_DEVICE_ATTR, .kinds = ON(DEVICE), WITH(kvm_device_attr, fill_device_attr) },
+	{ .number = KVM_HAS_DEVICE_ATTR, .kinds = ON(DEVICE), WITH(kvm_device_attr, fill_device_attr) },
+	{ .number = KVM_SET_REGS, .kinds = ON(VCPU), WITH(kvm_regs, NULL) },
+	{ .number = KVM_TRANSLATE, .kinds = ON(VCPU), .bytes = 24 },
+	{ .number = KVM_TRACE_ENABLE, .kinds = ON(SYSTEM) },
+};
+
+const size_t nr_requests = sizeof(requests) / sizeof(requests[0]);
