@@ -32,7 +32,7 @@
 #define ICC_SRE_SRE 1u
 #define ICC_SRE_RESET 7u	/* SRE, DFB, DIB: no GICv2 compatibility, no bypass */
 
-#define PENDBASER_RESET (7ull << 7 | 1ull << 10)	/* inner write-back, inner shareable */
+#define PENDBASER_RESET (3ull << 7 | 1ull << 10)	/* read-allocate write-back, inner shareable */
 
 static bool host_is_v2(const struct vcpu *vcpu)
 {

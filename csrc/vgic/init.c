@@ -90,6 +90,7 @@ static int make_spis(struct vm *vm)
 	for (uint32_t i = 0; i < vgic->nr_spis; i++) {
 		vgic->spis[i].intid = VGIC_NR_PRIVATE_IRQS + i;
 		vgic->spis[i].target = vm->nr_vcpus ? vm->vcpus[0] : NULL;
+		vgic->spis[i].edge = true;	/* until configured: all zeroes in Linux, which is edge */
 		vgic->spis[i].group1 = vgic->model == VGIC_V3;
 	}
 	return 0;

@@ -72,9 +72,9 @@ def _value_of(text: str, what: str, size: int | None) -> int:
 
 
 def _problem_of_number(register_id: int, text: str, problem: str) -> str:
-    as_hex = int(text, 16) if text.isdecimal() else None
-    if as_hex is not None and as_hex < 1 << 64 and describe(as_hex):
-        return f"{problem}. With 0x in front it would be a register"
+    meant = describe(int(text, 16)) if text.isdecimal() else None
+    if meant is not None:
+        return f"{problem}. With 0x in front it is the id of {meant.name}"
     if not 0 <= register_id < 1 << 64:
         return "an id is a number of 64 bits"
     return problem

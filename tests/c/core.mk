@@ -7,7 +7,8 @@ SAN ?=
 CFLAGS ?= -O1 -g
 comma := ,
 VARIANT := $(notdir $(firstword $(CC)))$(if $(SAN),-$(subst $(comma),-,$(SAN)))
-BUILD := $(ROOT)/build/tests-c/$(VARIANT)
+BUILD_BASE ?= $(ROOT)/build/tests-c
+BUILD := $(BUILD_BASE)/$(VARIANT)
 
 FLAGS := -std=gnu11 -fPIC -fvisibility=hidden -pthread -fno-omit-frame-pointer -I$(ROOT)/include \
 	-Wall -Wextra -Werror $(CFLAGS) $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)

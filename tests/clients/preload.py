@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Programs that know nothing of kvmemu, and the preload library that serves them. Part of the tests.
+"""Programs that know nothing of kvmemu, served by the preload library. Part of the tests.
 
-    preload.py record       asks the oracle: preload/*.txt, and whether the other programs pass there
+    preload.py record       asks the oracle: preload/*.txt, and whether the other programs pass
 
-The programs are preload_*.c. What they expect is what Linux does: linked statically, they run on the
-oracle's machine as well.
+The programs are preload_*.c. What they expect is what Linux does: linked statically, they run on
+the oracle's machine as well.
 """
 
 from __future__ import annotations
@@ -99,8 +99,7 @@ class Target:
         return subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             timeout=LIMIT_S,
             env=inherited,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a fuzzing session does with real descriptors. Part of the tests. */
 #define _GNU_SOURCE
-#include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <kvmemu/uapi.h>

@@ -10,7 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
 
 struct input {
 	const uint8_t *at, *end;
@@ -76,16 +75,9 @@ static inline uint64_t take_number(struct input *in)
 #define MEMORY_PAGE 4096ul
 #define MEMORY_WRITABLE (32 * MEMORY_PAGE)
 
-static char *memory;
+extern char *memory;
 
-static inline bool memory_setup(void)
-{
-	memory = mmap(NULL, MEMORY_WRITABLE + 2 * MEMORY_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (memory == MAP_FAILED)
-		return false;
-	return !mprotect(memory + MEMORY_WRITABLE, MEMORY_PAGE, PROT_READ) &&
-	       !munmap(memory + MEMORY_WRITABLE + MEMORY_PAGE, MEMORY_PAGE);
-}
+bool memory_setup(void);
 
 /* An address for so many bytes, mostly a good one. */
 static inline uint64_t take_address(struct input *in, size_t bytes)

@@ -2,13 +2,26 @@
 /* The ioctls that the fuzzer knows. Part of the tests. */
 #include "requests.h"
 
+#include <sys/mman.h>
+
 #include <kvmemu.h>
 #include <kvmemu/uapi.h>
 
 #define MAX_IDS 2000
 
+char *memory;
+
 static uint64_t ids[MAX_IDS];
 static unsigned int nr_ids;
+
+bool memory_setup(void)
+{
+	memory = mmap(NULL, MEMORY_WRITABLE + 2 * MEMORY_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return false;
+	return !mprotect(memory + MEMORY_WRITABLE, MEMORY_PAGE, PROT_READ) &&
+	       !munmap(memory + MEMORY_WRITABLE + MEMORY_PAGE, MEMORY_PAGE);
+}
 
 /* The ids of a vCPU that has all the features its host has. */
 static bool add_ids_of(const char *host_name)

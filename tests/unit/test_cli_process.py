@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -137,9 +138,7 @@ def example_files(directory: Path) -> None:
     """The files that the manual's examples are about."""
     profile = profile_path("gicv3-neoverse-n1").read_text()
     (directory / "mine.toml").write_text(profile.replace('"gicv3-neoverse-n1"', '"mine"'))
-    (directory / "broken.toml").write_text(
-        profile.replace("list_registers = 4", "list_registers = 40")
-    )
+    (directory / "broken.toml").write_text(profile.replace("list_registers = 4\n", ""))
     (directory / "bug.trace").write_text(BUG)
 
 
@@ -157,13 +156,32 @@ def shell(command: str, directory: Path) -> str:
     return done.stdout
 
 
+BLOCK = re.compile(r"(?<=^```console\n)(.*?)(?=^```$)", re.M | re.S)
+
+
+def examples_of(block: str) -> list[tuple[str, str]]:
+    """The commands of a block, each with the output that stands below it."""
+    parts = [part.partition("\n") for part in re.split(r"^\$ ", block, flags=re.M)[1:]]
+    return [(command, output) for command, _, output in parts]
+
+
 def examples() -> list[tuple[str, str]]:
-    """The commands in the manual, each with the output that stands below it."""
-    if not MANUAL.exists():
-        return []
-    blocks = re.findall(r"^```console\n(.*?)^```$", MANUAL.read_text(), re.M | re.S)
-    parts = [part for block in blocks for part in re.split(r"^\$ ", block, flags=re.M)[1:]]
-    return [(command, output) for command, _, output in (part.partition("\n") for part in parts)]
+    """All of the manual's."""
+    text = MANUAL.read_text() if MANUAL.exists() else ""
+    return [example for block in BLOCK.findall(text) for example in examples_of(block)]
+
+
+def update_manual() -> None:
+    """Write the manual's examples anew, with what the commands print now."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        example_files(directory)
+
+        def update(block: re.Match[str]) -> str:
+            commands = [command for command, _ in examples_of(block.group())]
+            return "".join(f"$ {command}\n{shell(command, directory)}" for command in commands)
+
+        MANUAL.write_text(BLOCK.sub(update, MANUAL.read_text()))
 
 
 @pytest.mark.skipif(not MANUAL.exists(), reason="not in a checkout")
@@ -171,3 +189,7 @@ def examples() -> list[tuple[str, str]]:
 def test_the_manual_shows_what_commands_print(command: str, output: str, tmp_path: Path) -> None:
     example_files(tmp_path)
     assert shell(command, tmp_path) == output
+
+
+if __name__ == "__main__":
+    update_manual()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Ids, names, and ids in words: csrc/reg/names.c, kvmemu/registers.py, kvmemu/cli/{ids,names}.py."""
+"""Ids, names, ids in words: csrc/reg/names.c, kvmemu/registers.py, kvmemu/cli/{ids,names}.py."""
 
 from __future__ import annotations
 
