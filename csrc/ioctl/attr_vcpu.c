@@ -266,7 +266,7 @@ static int pvtime_set(struct vcpu *vcpu, const struct kvm_device_attr *attr)
 	if (vcpu->steal_ipa != UINT64_MAX)
 		return -EEXIST;
 	pthread_mutex_lock(&vm->slots_lock);
-	err = memslot_of_page(vm, ipa >> MEMSLOT_PAGE_SHIFT) ? 0 : -EINVAL;
+	err = memslot_writable(vm, ipa) ? 0 : -EINVAL;
 	pthread_mutex_unlock(&vm->slots_lock);
 	if (!err)
 		vcpu->steal_ipa = ipa;

@@ -28,6 +28,7 @@
 
 #define CHUNK_SLOTS 1024
 #define NR_CHUNKS 1024
+#define FIRST_OWN_NUMBER 512
 
 typedef _Atomic(struct kvmemu_file *) slot;
 
@@ -138,11 +139,39 @@ fail:
 	return err;
 }
 
-static int ready_fd = -1;
-
-static void make_ready_fd(void)
+/*
+ * An event that never goes away. Its number is a high one: programs count on the lowest, and close ranges of low ones.
+ */
+static int make_ready_fd(void)
 {
-	ready_fd = eventfd(1, EFD_CLOEXEC);
+	int low = eventfd(1, EFD_CLOEXEC), fd;
+
+	if (low < 0)
+		return -1;
+	fd = fcntl(low, F_DUPFD_CLOEXEC, FIRST_OWN_NUMBER);
+	if (fd < 0)
+		return low;
+	close(low);
+	return fd;
+}
+
+/* Has an epoll instance watch that event; made anew where the program has closed it. */
+static void be_always_ready(int fd)
+{
+	static atomic_int ready_fd = -1;
+	struct epoll_event always = { .events = EPOLLIN };
+	int known = atomic_load(&ready_fd), fresh;
+
+	if (known >= 0 && !epoll_ctl(fd, EPOLL_CTL_ADD, known, &always))
+		return;
+	fresh = make_ready_fd();
+	if (fresh < 0)
+		return;
+	if (!atomic_compare_exchange_strong(&ready_fd, &known, fresh)) {
+		close(fresh);	/* another thread was first */
+		fresh = known;
+	}
+	epoll_ctl(fd, EPOLL_CTL_ADD, fresh, &always);
 }
 
 /*
@@ -152,15 +181,11 @@ static void make_ready_fd(void)
  */
 static int bare_descriptor(void)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	struct epoll_event always = { .events = EPOLLIN };
 	int fd = epoll_create1(EPOLL_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
-	pthread_once(&once, make_ready_fd);
-	if (ready_fd >= 0)
-		epoll_ctl(fd, EPOLL_CTL_ADD, ready_fd, &always);
+	be_always_ready(fd);
 	return fd;
 }
 

@@ -28,6 +28,28 @@ static int create_locked(struct vm *vm, const struct device_ops *ops)
 	return err;
 }
 
+/* Without descriptors the file is in call->created alone, and only if the call succeeds. */
+static long hand_over(struct call *call, struct kvmemu_file *file, struct kvm_create_device *cd)
+{
+	long fd, err;
+
+	if (call->with_descriptors) {
+		fd = call_publish(call, file);
+		if (fd < 0)
+			return fd;
+		cd->fd = (uint32_t)fd;
+		/* If this fails the descriptor stays open, as on Linux, though nobody knows its number. */
+		return user_write(call->arg, cd, sizeof(*cd));
+	}
+	cd->fd = UINT32_MAX;
+	err = user_write(call->arg, cd, sizeof(*cd));
+	if (err)
+		file_put(file);
+	else
+		*call->created = file;
+	return err;
+}
+
 long device_create(struct call *call)
 {
 	const struct device_ops *ops;
@@ -40,24 +62,19 @@ long device_create(struct call *call)
 	ops = find(call->vm, cd.type);
 	if (!ops)
 		return -ENODEV;
-	if (!(cd.flags & KVM_CREATE_DEVICE_TEST)) {
-		if (!call_can_create(call))
-			return -EMFILE;
-		ret = create_locked(call->vm, ops);
-		if (ret)
-			return ret;
-		file = file_alloc(FILE_DEVICE);
-		if (!file)
-			return -ENOMEM;
-		file->vm = vm_get(call->vm);
-		file->device = ops;
-		ret = call_publish(call, file);
-		if (ret < 0)
-			return ret;
-		/* The descriptor goes into the structure; without descriptors the file is in call->created alone. */
-		cd.fd = call->with_descriptors ? (uint32_t)ret : UINT32_MAX;
-	}
-	return user_write(call->arg, &cd, sizeof(cd));
+	if (cd.flags & KVM_CREATE_DEVICE_TEST)
+		return user_write(call->arg, &cd, sizeof(cd));
+	if (!call_can_create(call))
+		return -EMFILE;
+	ret = create_locked(call->vm, ops);
+	if (ret)
+		return ret;
+	file = file_alloc(FILE_DEVICE);
+	if (!file)
+		return -ENOMEM;
+	file->vm = vm_get(call->vm);
+	file->device = ops;
+	return hand_over(call, file, &cd);
 }
 
 long irqchip_create(struct call *call)
@@ -105,9 +122,9 @@ static long set_attr(struct call *call)
 }
 
 static const struct ioctl_row rows[] = {
-	{ KVM_GET_DEVICE_ATTR, get_attr },
-	{ KVM_SET_DEVICE_ATTR, set_attr },
-	{ KVM_HAS_DEVICE_ATTR, has_attr },
+	{ .request = KVM_GET_DEVICE_ATTR, .handle = get_attr },
+	{ .request = KVM_SET_DEVICE_ATTR, .handle = set_attr },
+	{ .request = KVM_HAS_DEVICE_ATTR, .handle = has_attr },
 };
 
 const struct ioctl_table device_ioctls = { .rows = rows, .n = sizeof(rows) / sizeof(rows[0]), .unknown = -ENOTTY };

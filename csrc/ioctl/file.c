@@ -100,26 +100,21 @@ long call_publish(struct call *call, struct kvmemu_file *file)
 	return fd;
 }
 
-static long dispatch(const struct ioctl_table *table, struct call *call)
+static bool is_arm32(const struct call *call)
 {
-	for (size_t i = 0; i < table->n; i++)
-		if (table->rows[i].request == call->request)
-			return table->rows[i].handle(call);
-	return table->unknown;
+	return call->vm && call->vm->host->arch == HOST_ARM32;
 }
 
-/* VM and vCPU requests that a 32-bit host's kernel, Linux 5.6, does not know or knows under another number. */
-static bool unknown_to_arm32(unsigned int request)
+static long dispatch(const struct ioctl_table *table, struct call *call)
 {
-	switch (request) {
-	case KVM_SET_GUEST_DEBUG:
-	case KVM_SET_REGS:
-	case KVM_GET_STATS_FD:
-	case KVM_ARM_MTE_COPY_TAGS:
-		return true;
-	default:
-		return false;
+	for (size_t i = 0; i < table->n; i++) {
+		const struct ioctl_row *row = &table->rows[i];
+
+		if (row->request != call->request)
+			continue;
+		return row->arm64_only && is_arm32(call) ? table->unknown : row->handle(call);
 	}
+	return table->unknown;
 }
 
 /* vCPU requests run one at a time, as under Linux's vcpu->mutex. */
@@ -129,9 +124,9 @@ static long vcpu_call(struct call *call)
 
 	if ((call->request >> 8 & 0xff) != KVMIO)
 		return -EINVAL;
-	pthread_mutex_lock(&call->vcpu->lock);
+	lock_take(&call->vcpu->lock);
 	ret = dispatch(&vcpu_ioctls, call);
-	pthread_mutex_unlock(&call->vcpu->lock);
+	lock_release(&call->vcpu->lock);
 	return ret;
 }
 
@@ -141,20 +136,18 @@ long file_ioctl(struct call *call)
 
 	if (file->kind == FILE_SYSTEM)
 		return dispatch(&system_ioctls, call);
-	call->vm = file->vm;
-	call->vcpu = file->vcpu;
 	if (file->kind == FILE_STATS)
 		return -ENOTTY;
-	if (call->vm->process != process_generation() || atomic_load(&call->vm->dead))
+	call->vm = file->vm;
+	if (!vm_is_usable(call->vm))
 		return -EIO;
-	if (call->vm->host->arch == HOST_ARM32 && unknown_to_arm32(call->request))
-		return -EINVAL;
 	switch (file->kind) {
 	case FILE_VM:
 		return dispatch(&vm_ioctls, call);
 	case FILE_DEVICE:
 		return dispatch(&device_ioctls, call);
 	default:
+		call->vcpu = file->vcpu;
 		return vcpu_call(call);
 	}
 }

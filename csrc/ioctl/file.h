@@ -50,6 +50,7 @@ struct call {
 
 struct ioctl_row {
 	unsigned int request;
+	bool arm64_only;		/* a 32-bit host's kernel (Linux 5.6) has it not, or under another number */
 	ioctl_handler handle;
 };
 

@@ -94,18 +94,18 @@ static int begin(struct kvmemu_file *file)
 {
 	if (file->kind != FILE_VCPU)
 		return -EINVAL;
-	if (file->vm->process != process_generation())
+	if (!vm_is_usable(file->vm))
 		return -EIO;
-	pthread_mutex_lock(&file->vcpu->lock);
+	lock_take(&file->vcpu->lock);
 	if (vcpu_initialized(file->vcpu))
 		return 0;
-	pthread_mutex_unlock(&file->vcpu->lock);
+	lock_release(&file->vcpu->lock);
 	return -ENOEXEC;
 }
 
 static void end(struct kvmemu_file *file)
 {
-	pthread_mutex_unlock(&file->vcpu->lock);
+	lock_release(&file->vcpu->lock);
 }
 
 long kvmemu_get_reg(struct kvmemu_file *vcpu, uint64_t id, void *value, size_t room)

@@ -51,13 +51,13 @@ static long trace_request(struct call *call)
 }
 
 static const struct ioctl_row rows[] = {
-	{ KVM_GET_API_VERSION, get_api_version },
-	{ KVM_CREATE_VM, create_vm },
-	{ KVM_CHECK_EXTENSION, check_extension },
-	{ KVM_GET_VCPU_MMAP_SIZE, get_vcpu_mmap_size },
-	{ KVM_TRACE_ENABLE, trace_request },
-	{ KVM_TRACE_PAUSE, trace_request },
-	{ KVM_TRACE_DISABLE, trace_request },
+	{ .request = KVM_GET_API_VERSION, .handle = get_api_version },
+	{ .request = KVM_CREATE_VM, .handle = create_vm },
+	{ .request = KVM_CHECK_EXTENSION, .handle = check_extension },
+	{ .request = KVM_GET_VCPU_MMAP_SIZE, .handle = get_vcpu_mmap_size },
+	{ .request = KVM_TRACE_ENABLE, .handle = trace_request },
+	{ .request = KVM_TRACE_PAUSE, .handle = trace_request },
+	{ .request = KVM_TRACE_DISABLE, .handle = trace_request },
 };
 
 const struct ioctl_table system_ioctls = { .rows = rows, .n = sizeof(rows) / sizeof(rows[0]), .unknown = -EINVAL };

@@ -22,7 +22,9 @@
 
 static long run(struct call *call)
 {
-	return call->arg ? -EINVAL : vcpu_run(call->vcpu);
+	static const struct user_memory memory = { .read = user_read, .write = user_write };
+
+	return call->arg ? -EINVAL : vcpu_run(call->vcpu, &memory);
 }
 
 static long init(struct call *call)
@@ -159,24 +161,24 @@ static long refuse_after_reading(struct call *call)
 }
 
 static const struct ioctl_row rows[] = {
-	{ KVM_GET_ONE_REG, one_reg_get_call },
-	{ KVM_SET_ONE_REG, one_reg_set_call },
-	{ KVM_RUN, run },
-	{ KVM_GET_REG_LIST, reg_list_call },
-	{ KVM_ARM_VCPU_INIT, init },
-	{ KVM_ARM_VCPU_FINALIZE, finalize },
-	{ KVM_GET_MP_STATE, get_mp_state },
-	{ KVM_SET_MP_STATE, set_mp_state },
-	{ KVM_GET_VCPU_EVENTS, get_vcpu_events },
-	{ KVM_SET_VCPU_EVENTS, set_vcpu_events },
-	{ KVM_SET_DEVICE_ATTR, attr_vcpu_set },
-	{ KVM_GET_DEVICE_ATTR, attr_vcpu_get },
-	{ KVM_HAS_DEVICE_ATTR, attr_vcpu_has },
-	{ KVM_SET_GUEST_DEBUG, set_guest_debug },
-	{ KVM_SET_SIGNAL_MASK, set_signal_mask },
-	{ KVM_GET_STATS_FD, stats_open },
-	{ KVM_SET_REGS, refuse_after_reading },
-	{ KVM_TRANSLATE, refuse_after_reading },
+	{ .request = KVM_GET_ONE_REG, .handle = one_reg_get_call },
+	{ .request = KVM_SET_ONE_REG, .handle = one_reg_set_call },
+	{ .request = KVM_RUN, .handle = run },
+	{ .request = KVM_GET_REG_LIST, .handle = reg_list_call },
+	{ .request = KVM_ARM_VCPU_INIT, .handle = init },
+	{ .request = KVM_ARM_VCPU_FINALIZE, .handle = finalize },
+	{ .request = KVM_GET_MP_STATE, .handle = get_mp_state },
+	{ .request = KVM_SET_MP_STATE, .handle = set_mp_state },
+	{ .request = KVM_GET_VCPU_EVENTS, .handle = get_vcpu_events },
+	{ .request = KVM_SET_VCPU_EVENTS, .handle = set_vcpu_events },
+	{ .request = KVM_SET_DEVICE_ATTR, .handle = attr_vcpu_set },
+	{ .request = KVM_GET_DEVICE_ATTR, .handle = attr_vcpu_get },
+	{ .request = KVM_HAS_DEVICE_ATTR, .handle = attr_vcpu_has },
+	{ .request = KVM_SET_GUEST_DEBUG, .arm64_only = true, .handle = set_guest_debug },
+	{ .request = KVM_SET_SIGNAL_MASK, .handle = set_signal_mask },
+	{ .request = KVM_GET_STATS_FD, .arm64_only = true, .handle = stats_open },
+	{ .request = KVM_SET_REGS, .arm64_only = true, .handle = refuse_after_reading },
+	{ .request = KVM_TRANSLATE, .handle = refuse_after_reading },
 };
 
 const struct ioctl_table vcpu_ioctls = { .rows = rows, .n = sizeof(rows) / sizeof(rows[0]), .unknown = -EINVAL };

@@ -212,20 +212,20 @@ static long mte_copy_tags(struct call *call)
 }
 
 static const struct ioctl_row rows[] = {
-	{ KVM_IRQ_LINE, irq_line },
-	{ KVM_IRQ_LINE_STATUS, irq_line },
-	{ KVM_SET_USER_MEMORY_REGION, set_user_memory_region },
-	{ KVM_GET_DIRTY_LOG, get_dirty_log },
-	{ KVM_CLEAR_DIRTY_LOG, clear_dirty_log },
-	{ KVM_CREATE_VCPU, create_vcpu },
-	{ KVM_CREATE_DEVICE, device_create },
-	{ KVM_CREATE_IRQCHIP, irqchip_create },
-	{ KVM_ARM_SET_DEVICE_ADDR, device_set_addr },
-	{ KVM_CHECK_EXTENSION, check_extension },
-	{ KVM_ENABLE_CAP, enable_cap },
-	{ KVM_ARM_PREFERRED_TARGET, preferred_target },
-	{ KVM_GET_STATS_FD, stats_open },
-	{ KVM_ARM_MTE_COPY_TAGS, mte_copy_tags },
+	{ .request = KVM_IRQ_LINE, .handle = irq_line },
+	{ .request = KVM_IRQ_LINE_STATUS, .handle = irq_line },
+	{ .request = KVM_SET_USER_MEMORY_REGION, .handle = set_user_memory_region },
+	{ .request = KVM_GET_DIRTY_LOG, .handle = get_dirty_log },
+	{ .request = KVM_CLEAR_DIRTY_LOG, .handle = clear_dirty_log },
+	{ .request = KVM_CREATE_VCPU, .handle = create_vcpu },
+	{ .request = KVM_CREATE_DEVICE, .handle = device_create },
+	{ .request = KVM_CREATE_IRQCHIP, .handle = irqchip_create },
+	{ .request = KVM_ARM_SET_DEVICE_ADDR, .handle = device_set_addr },
+	{ .request = KVM_CHECK_EXTENSION, .handle = check_extension },
+	{ .request = KVM_ENABLE_CAP, .handle = enable_cap },
+	{ .request = KVM_ARM_PREFERRED_TARGET, .handle = preferred_target },
+	{ .request = KVM_GET_STATS_FD, .arm64_only = true, .handle = stats_open },
+	{ .request = KVM_ARM_MTE_COPY_TAGS, .arm64_only = true, .handle = mte_copy_tags },
 };
 
 const struct ioctl_table vm_ioctls = { .rows = rows, .n = sizeof(rows) / sizeof(rows[0]), .unknown = -EINVAL };

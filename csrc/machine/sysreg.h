@@ -29,8 +29,16 @@ struct sysreg_name {
 
 extern const struct sysreg_name sysreg_names[SR_COUNT];
 
+/* Index + 1 by the lower 15 bits of an encoding: registers have op0 2 or 3. 0: no such register. */
+extern const uint16_t sysreg_by_encoding[1 << 15] __attribute__((visibility("hidden")));
+
 /* Constant time. Encodings with op0 < 2 are instructions, not registers, and give SR_NONE. */
-enum sysreg sysreg_find(uint16_t encoding);
+static inline enum sysreg sysreg_find(uint16_t encoding)
+{
+	unsigned int slot = encoding & 0x8000 ? sysreg_by_encoding[encoding & 0x7fff] : 0;
+
+	return slot ? (enum sysreg)(slot - 1) : SR_NONE;
+}
 
 /* By name, as the Arm manual spells it; case matters. */
 enum sysreg sysreg_find_name(const char *name, size_t len);

@@ -67,6 +67,15 @@ int sys_reg_set(struct vcpu *vcpu, uint64_t id, const struct reg_input *input);
 void sys_reg_list(const struct vcpu *vcpu, struct reg_list *list);
 void sysregs_reset(struct vcpu *vcpu);
 
+/* The EL1 registers were on a physical CPU, which does not keep all of their bits. */
+void sysregs_pass_hardware(struct vcpu *vcpu);
+
+/* At the first KVM_RUN that gets as far as the guest, of a vCPU with a PMU. */
+void pmu_apply_pmcr(struct vcpu *vcpu);
+
+/* The PMU's interrupt line is up. */
+bool pmu_overflowed(const struct vcpu *vcpu);
+
 int demux_reg_get(struct vcpu *vcpu, uint64_t id, void *value, size_t *bytes);
 int demux_reg_set(struct vcpu *vcpu, uint64_t id, const struct reg_input *input);
 void demux_reg_list(const struct vcpu *vcpu, struct reg_list *list);

@@ -132,6 +132,8 @@ int sve_reg_set(struct vcpu *vcpu, uint64_t id, const struct reg_input *input)
 	err = find(vcpu, id, &slice);
 	if (err)
 		return err;
+	/* What cannot be read of the new value is zero afterwards: copy_from_user() sees to that, and KVM lets it. */
+	memset(vcpu->sve + slice.offset, 0, slice.bytes);
 	return input->fetch(input, vcpu->sve + slice.offset, slice.bytes);
 }
 

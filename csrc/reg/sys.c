@@ -174,6 +174,13 @@ void sysregs_reset(struct vcpu *vcpu)
 			vcpu->sys[home(&sys_rows[i], (enum sysreg)i)] = sys_rows[i].reset(vcpu, &sys_rows[i]);
 }
 
+void sysregs_pass_hardware(struct vcpu *vcpu)
+{
+	for (unsigned int i = 0; i < SR_COUNT; i++)
+		if (sys_rows[i].lost)
+			vcpu->sys[i] &= ~sys_rows[i].lost;
+}
+
 void sys_reg_list(const struct vcpu *vcpu, struct reg_list *list)
 {
 	for (unsigned int i = 0; i < SR_COUNT; i++)

@@ -28,6 +28,7 @@ struct sys_row {
 	enum sysreg alias;	/* where the value is kept, if not under its own index */
 	uint64_t (*reset)(const struct vcpu *vcpu, const struct sys_row *row);	/* NULL: reset leaves it alone */
 	uint64_t reset_value;
+	uint64_t lost;		/* bits that the recorded hosts' hardware does not keep: zero after a KVM_RUN */
 	unsigned int (*visibility)(const struct vcpu *vcpu);
 	int (*user_rd)(struct vcpu *vcpu, enum sysreg reg, uint64_t *value);
 	int (*user_wr)(struct vcpu *vcpu, enum sysreg reg, uint64_t value);

@@ -15,6 +15,10 @@
 #define PMCR_LC 0x40
 #define PMCR_N_SHIFT 11
 #define PMU_CYCLE_COUNTER 31
+#define SCTLR_MTE (0x7full << 37)	/* ITFSB, TCF0, TCF, ATA0, ATA: without MTE, which no host here gives to guests */
+#define VBAR_RES0 0x1full
+#define CSSELR_LEVEL_AND_TYPE 0xf
+#define ALL_BITS UINT64_MAX
 #define CSV2_SHIFT 56
 #define CSV3_SHIFT 60
 
@@ -233,7 +237,7 @@ const struct sys_row sys_rows[SR_COUNT] = {
 	[SR_S3_0_C0_C7_6] = RAZ,
 	[SR_S3_0_C0_C7_7] = RAZ,
 
-	[SR_SCTLR_EL1] = { STORED(0x00c50078) },
+	[SR_SCTLR_EL1] = { STORED(0x00c50078), .lost = SCTLR_MTE },
 	[SR_ACTLR_EL1] = { .kind = SYS_STORED, .reset = host_actlr },
 	[SR_CPACR_EL1] = { STORED(0) },
 	[SR_RGSR_EL1] = MTE,
@@ -252,8 +256,8 @@ const struct sys_row sys_rows[SR_COUNT] = {
 	[SR_APDBKEYHI_EL1] = PTRAUTH_KEY,
 	[SR_APGAKEYLO_EL1] = PTRAUTH_KEY,
 	[SR_APGAKEYHI_EL1] = PTRAUTH_KEY,
-	[SR_AFSR0_EL1] = { STORED_UNKNOWN },
-	[SR_AFSR1_EL1] = { STORED_UNKNOWN },
+	[SR_AFSR0_EL1] = { STORED_UNKNOWN, .lost = ALL_BITS },
+	[SR_AFSR1_EL1] = { STORED_UNKNOWN, .lost = ALL_BITS },
 	[SR_ESR_EL1] = { STORED_UNKNOWN },
 	[SR_TFSR_EL1] = MTE,
 	[SR_TFSRE0_EL1] = MTE,
@@ -262,13 +266,13 @@ const struct sys_row sys_rows[SR_COUNT] = {
 	[SR_PMINTENSET_EL1] = { PMU, .reset = unknown_counters },
 	[SR_PMINTENCLR_EL1] = { PMU, .alias = SR_PMINTENSET_EL1, .reset = unknown_counters },
 	[SR_MAIR_EL1] = { STORED_UNKNOWN },
-	[SR_AMAIR_EL1] = { .kind = SYS_STORED, .reset = host_amair },
-	[SR_VBAR_EL1] = { STORED(0) },
+	[SR_AMAIR_EL1] = { .kind = SYS_STORED, .reset = host_amair, .lost = ALL_BITS },
+	[SR_VBAR_EL1] = { STORED(0), .lost = VBAR_RES0 },
 	[SR_DISR_EL1] = { STORED(0) },
 	[SR_CONTEXTIDR_EL1] = { STORED(0) },
 	[SR_TPIDR_EL1] = { STORED_UNKNOWN },
 	[SR_CNTKCTL_EL1] = { STORED(0) },
-	[SR_CSSELR_EL1] = { STORED_UNKNOWN },
+	[SR_CSSELR_EL1] = { STORED_UNKNOWN, .lost = ~(uint64_t)CSSELR_LEVEL_AND_TYPE },
 
 	[SR_PMCR_EL0] = { PMU, .reset = pmcr },
 	[SR_PMCNTENSET_EL0] = { PMU, .reset = unknown_counters },

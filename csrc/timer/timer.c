@@ -21,7 +21,7 @@ void timers_init(struct vcpu *vcpu)
  */
 static bool is_mapped(const struct vcpu *vcpu, enum timer_index index)
 {
-	return index == TIMER_VIRTUAL || vcpu->vm->host->reg[SR_ID_AA64MMFR1_EL1] >> 8 & 0xf;
+	return index == TIMER_VIRTUAL || vm_on_vhe(vcpu->vm);
 }
 
 static void set_line(struct vcpu *vcpu, enum timer_index index, bool level)
@@ -101,6 +101,19 @@ uint64_t timer_ctl(const struct vcpu *vcpu, enum timer_index index)
 void timer_set_ctl(struct vcpu *vcpu, enum timer_index index, uint64_t ctl)
 {
 	vcpu->timer[index].ctl = (uint32_t)ctl & ~TIMER_CTL_ISTATUS;
+}
+
+void timers_pass_hardware(struct vcpu *vcpu)
+{
+	for (enum timer_index i = 0; i < NR_TIMERS; i++) {
+		struct timer *timer = &vcpu->timer[i];
+
+		if (!is_mapped(vcpu, i))
+			continue;
+		timer->ctl &= TIMER_CTL_ENABLE | TIMER_CTL_IMASK;
+		if (timer->ctl & TIMER_CTL_ENABLE && timer->cval <= timer_count(vcpu, i))
+			timer->ctl |= TIMER_CTL_ISTATUS;
+	}
 }
 
 static bool may_fire(const struct timer *timer)

@@ -36,6 +36,12 @@ void timer_set_virtual_count(struct vcpu *vcpu, uint64_t ticks);
 uint64_t timer_ctl(const struct vcpu *vcpu, enum timer_index index);
 void timer_set_ctl(struct vcpu *vcpu, enum timer_index index, uint64_t ctl);
 
+/*
+ * At the end of a KVM_RUN: CTL is what the hardware timer says, two bits and ISTATUS. KVM keeps that ISTATUS until CTL is
+ * written or the vCPU runs again, whatever becomes of CVAL. Source: timer_save_state(), Linux 6.1.
+ */
+void timers_pass_hardware(struct vcpu *vcpu);
+
 /* The timer's output: enabled, not masked, CVAL reached. */
 bool timer_line(const struct vcpu *vcpu, enum timer_index index);
 

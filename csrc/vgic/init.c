@@ -188,7 +188,7 @@ int vgic_map_resources(struct vm *vm)
 		err = vm->vgic.model == VGIC_V2 ? map_v2(vm) : map_v3(vm);
 		vm->vgic.ready = !err;
 		if (err)
-			atomic_store(&vm->dead, true);
+			atomic_store(&vm->process, 0);
 	}
 	pthread_mutex_unlock(&vm->lock);
 	return err;

@@ -45,6 +45,12 @@
 #define DFSR_EXTABT_LPAE 0x210ull	/* LPAE format, FS 0x10 */
 #define DFSR_EXTABT_SHORT 0x8ull
 
+/* KVM shifts the class as an int, and widens the result with its sign: the upper half of ESR_EL1 is all ones. */
+static uint64_t class_as_int(uint64_t ec)
+{
+	return (uint64_t)(int64_t)(int32_t)(uint32_t)(ec << ESR_EC_SHIFT);
+}
+
 static void inject_dabt64(struct vcpu *vcpu)
 {
 	uint64_t mode = vcpu->pstate & MODE_MASK, ec;
@@ -57,7 +63,7 @@ static void inject_dabt64(struct vcpu *vcpu)
 	 */
 	ec = mode & MODE32 || (mode & 0xf) == MODE_EL0T ? ESR_EC_IABT_LOW : ESR_EC_IABT_CUR;
 	ec |= ESR_EC_DABT_LOW;
-	vcpu->sys[SR_ESR_EL1] = ec << ESR_EC_SHIFT | ESR_FSC_EXTABT;
+	vcpu->sys[SR_ESR_EL1] = class_as_int(ec) | ESR_FSC_EXTABT;
 }
 
 static void inject_dabt32(struct vcpu *vcpu)

@@ -216,6 +216,13 @@ struct memslot *memslot_of_page(struct vm *vm, uint64_t page)
 	return &vm->slots.slot[at];
 }
 
+struct memslot *memslot_writable(struct vm *vm, uint64_t ipa)
+{
+	struct memslot *slot = memslot_of_page(vm, ipa >> MEMSLOT_PAGE_SHIFT);
+
+	return slot && !(slot->flags & KVM_MEM_READONLY) ? slot : NULL;
+}
+
 int memslot_dirty_log(struct vm *vm, uint32_t slot, struct memslot **out)
 {
 	if (slot >> 16 || (uint16_t)slot >= nr_slots(vm))

@@ -41,6 +41,9 @@ void memslots_free(struct memslots *slots);
 /* The slot that holds a guest page, or NULL. */
 struct memslot *memslot_of_page(struct vm *vm, uint64_t page);
 
+/* The slot that holds an IPA, if it can be written, or NULL. Source: gfn_to_hva(), Linux 6.1. */
+struct memslot *memslot_writable(struct vm *vm, uint64_t ipa);
+
 /*
  * The dirty log of a slot, by the slot number of an ioctl (address space in the upper half).
  * 0, EINVAL for a number out of range, ENOENT without such a slot or log.

@@ -12,9 +12,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../reg/reg.h"
 #include "../timer/timer.h"
 
 #define NSEC_PER_SEC 1000000000ull
+#define STOLEN_TIME_OFFSET 8	/* of stolen_time in struct pvclock_vcpu_stolen_time (Arm DEN0057) */
+
+/* The inputs of a user-space interrupt controller. */
+#define DEVICE_LINES (KVM_ARM_DEV_EL1_VTIMER | KVM_ARM_DEV_EL1_PTIMER | KVM_ARM_DEV_PMU)
 
 static void counter_jumped(struct counter_waiter *waiter)
 {
@@ -81,6 +86,7 @@ static int first_run(struct vcpu *vcpu)
 		err = check_pmu(vcpu);
 	if (err)
 		return err;
+	vcpu->pmu.apply_pmcr = vcpu_has_feature(vcpu, KVM_ARM_VCPU_PMU_V3);
 	pthread_mutex_lock(&vcpu->vm->lock);
 	atomic_store(&vcpu->vm->ran_once, true);
 	pthread_mutex_unlock(&vcpu->vm->lock);
@@ -95,23 +101,34 @@ static uint64_t device_irq_level(const struct vcpu *vcpu)
 		level |= KVM_ARM_DEV_EL1_VTIMER;
 	if (timer_line(vcpu, TIMER_PHYSICAL))
 		level |= KVM_ARM_DEV_EL1_PTIMER;
+	if (vcpu->pmu.line)
+		level |= KVM_ARM_DEV_PMU;
 	return level;
 }
 
-/* A user-space interrupt controller is told of each change of the timers' outputs. */
+/* Source: kvm_pmu_update_state(), Linux 6.1. */
+static void update_pmu_line(struct vcpu *vcpu)
+{
+	bool line = pmu_overflowed(vcpu);
+
+	if (line == vcpu->pmu.line)
+		return;
+	vcpu->pmu.line = line;
+	if (vgic_in_kernel(&vcpu->vm->vgic))
+		vgic_inject(vcpu->vm, vcpu, vcpu->pmu.intid, line, &vcpu->pmu);
+}
+
+/* A user-space interrupt controller is told of each change of its inputs. */
 static bool must_notify_user(const struct vcpu *vcpu)
 {
-	const uint64_t timers = KVM_ARM_DEV_EL1_VTIMER | KVM_ARM_DEV_EL1_PTIMER;
-
 	if (vgic_in_kernel(&vcpu->vm->vgic))
 		return false;
-	return device_irq_level(vcpu) != (vcpu->run->s.regs.device_irq_level & timers);
+	return device_irq_level(vcpu) != (vcpu->run->s.regs.device_irq_level & DEVICE_LINES);
 }
 
 static void report_devices(struct vcpu *vcpu)
 {
-	const uint64_t timers = KVM_ARM_DEV_EL1_VTIMER | KVM_ARM_DEV_EL1_PTIMER;
-	uint64_t others = vcpu->run->s.regs.device_irq_level & ~(timers | KVM_ARM_DEV_PMU);
+	uint64_t others = vcpu->run->s.regs.device_irq_level & ~DEVICE_LINES;
 
 	if (vgic_in_kernel(&vcpu->vm->vgic))
 		return;
@@ -150,6 +167,7 @@ static bool wants_exit(struct vcpu *vcpu, int *result)
 		*result = 0;
 		return true;
 	default:
+		update_pmu_line(vcpu);
 		if (!must_notify_user(vcpu))
 			return false;
 		vcpu->run->exit_reason = KVM_EXIT_INTR;
@@ -229,13 +247,48 @@ static int wait_in_guest(struct vcpu *vcpu)
 	return result;
 }
 
-static int run_guest(struct vcpu *vcpu)
+/*
+ * No time is stolen from a vCPU here; but the structure is brought up to date, and its page dirty from then on.
+ * Source: kvm_update_stolen_time(), Linux 6.1.
+ */
+static void update_stolen_time(struct vcpu *vcpu, const struct user_memory *memory)
+{
+	uint64_t ipa = vcpu->steal_ipa + STOLEN_TIME_OFFSET, page = ipa >> MEMSLOT_PAGE_SHIFT, addr, stolen;
+	struct memslot *slot;
+
+	if (vcpu->steal_ipa == UINT64_MAX)
+		return;
+	pthread_mutex_lock(&vcpu->vm->slots_lock);
+	slot = memslot_writable(vcpu->vm, ipa);
+	if (slot) {
+		addr = slot->user_addr + (ipa - (slot->first_page << MEMSLOT_PAGE_SHIFT));
+		if (!memory->read(&stolen, addr, sizeof(stolen)) && !memory->write(addr, &stolen, sizeof(stolen)))
+			memslot_mark_dirty(slot, page);
+	}
+	pthread_mutex_unlock(&vcpu->vm->slots_lock);
+}
+
+/* On a host without VHE only a guest that runs has its registers in the hardware. */
+static void enter_guest(struct vcpu *vcpu)
+{
+	if (atomic_load(&vcpu->mp_state) == KVM_MP_STATE_RUNNABLE && !vm_on_vhe(vcpu->vm)) {
+		vcpu_commit_exception(vcpu);
+		sysregs_pass_hardware(vcpu);
+	}
+}
+
+static int run_guest(struct vcpu *vcpu, const struct user_memory *memory)
 {
 	int result;
 
 	vcpu->run->exit_reason = KVM_EXIT_UNKNOWN;
 	vcpu->run->flags = 0;
+	update_stolen_time(vcpu, memory);
+	if (vcpu->pmu.apply_pmcr)
+		pmu_apply_pmcr(vcpu);
+	vcpu->pmu.apply_pmcr = false;
 	if (!wants_exit(vcpu, &result)) {
+		enter_guest(vcpu);
 		if (vcpu->kick_fd < 0)
 			atomic_store(&vcpu->kick_fd, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 		if (vcpu->kick_fd < 0)
@@ -244,6 +297,7 @@ static int run_guest(struct vcpu *vcpu)
 		result = wait_in_guest(vcpu);
 		machine_remove_waiter(vcpu->vm->machine, &vcpu->waiter);
 	}
+	update_pmu_line(vcpu);
 	report_devices(vcpu);
 	return result;
 }
@@ -251,6 +305,8 @@ static int run_guest(struct vcpu *vcpu)
 /* What putting a vCPU on a physical CPU does to its state, even if it leaves at once. Source: kvm_arch_vcpu_load(). */
 static void load(struct vcpu *vcpu)
 {
+	if (vm_on_vhe(vcpu->vm))
+		sysregs_pass_hardware(vcpu);
 	if (!vcpu->vm->vgic.initialized)
 		return;
 	pthread_mutex_lock(&vcpu->vm->vgic.lock);
@@ -259,7 +315,7 @@ static void load(struct vcpu *vcpu)
 	timers_update_lines(vcpu);
 }
 
-int vcpu_run(struct vcpu *vcpu)
+int vcpu_run(struct vcpu *vcpu, const struct user_memory *memory)
 {
 	uintptr_t thread = (uintptr_t)pthread_self();
 	int err = vcpu->run_thread == thread ? 0 : first_run(vcpu);
@@ -272,7 +328,8 @@ int vcpu_run(struct vcpu *vcpu)
 	if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED))
 		err = -EINTR;
 	else
-		err = run_guest(vcpu);
+		err = run_guest(vcpu, memory);
 	vcpu_commit_exception(vcpu);
+	timers_pass_hardware(vcpu);
 	return err;
 }

@@ -5,6 +5,12 @@
 
 #include "vcpu.h"
 
+/* The memory behind a VM's slots, which is the caller's: only the ioctl layer may touch it. 0 or -EFAULT. */
+struct user_memory {
+	int (*read)(void *to, uint64_t from, size_t bytes);
+	int (*write)(uint64_t to, const void *from, size_t bytes);
+};
+
 /* At creation and destruction of a vCPU. */
 void vcpu_run_setup(struct vcpu *vcpu);
 void vcpu_run_teardown(struct vcpu *vcpu);
@@ -13,7 +19,7 @@ void vcpu_run_teardown(struct vcpu *vcpu);
  * KVM_RUN, with vcpu->lock held: 0 with an exit in vcpu->run, or -errno. A vCPU that has no guest behaves as one that
  * executes WFI for ever. Source: kvm_arch_vcpu_ioctl_run(), kvm_arch_vcpu_run_pid_change(), Linux 6.1.
  */
-int vcpu_run(struct vcpu *vcpu);
+int vcpu_run(struct vcpu *vcpu, const struct user_memory *memory);
 
 /* The guest aborts a load at its next entry, as KVM_SET_VCPU_EVENTS asks. Source: kvm_inject_dabt(), Linux 6.1. */
 void vcpu_inject_dabt(struct vcpu *vcpu);

@@ -37,7 +37,6 @@ static struct vcpu *vcpu_alloc(struct vm *vm, uint32_t id)
 	vcpu->steal_ipa = UINT64_MAX;
 	vcpu->kick_fd = -1;
 	vcpu->stats = &vcpu->own_stats;
-	pthread_mutex_init(&vcpu->lock, NULL);
 	vcpu_run_setup(vcpu);
 	return vcpu;
 }
@@ -49,7 +48,6 @@ void vcpu_destroy(struct vcpu *vcpu)
 	stats_page_destroy(vcpu->stats_page);
 	arm32_free(vcpu->arm32);
 	free(vcpu->sve);
-	pthread_mutex_destroy(&vcpu->lock);
 	free(vcpu);
 }
 

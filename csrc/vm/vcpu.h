@@ -14,6 +14,7 @@
 #include "../machine/machine.h"
 #include "../machine/sysreg.h"
 #include "kvmemu/uapi.h"
+#include "lock.h"
 #include "stats.h"
 #include "vm.h"
 
@@ -32,7 +33,7 @@ struct vreg {
 };
 
 struct timer {
-	uint32_t ctl;		/* CNTx_CTL_EL0 without ISTATUS, which is computed */
+	uint32_t ctl;		/* CNTx_CTL_EL0; ISTATUS is computed, and here only what the last run left */
 	uint32_t intid;
 	uint64_t cval;
 };
@@ -41,7 +42,7 @@ enum timer_index { TIMER_VIRTUAL, TIMER_PHYSICAL, NR_TIMERS };
 
 struct vcpu {
 	struct vm *vm;			/* not a reference: the VM owns its vCPUs */
-	pthread_mutex_t lock;
+	struct lock lock;
 	uint32_t id;
 	unsigned int index;		/* position in vm->vcpus */
 
@@ -74,6 +75,8 @@ struct vcpu {
 	struct {
 		bool created;
 		uint32_t intid;		/* 0: not set */
+		bool line;		/* the interrupt's level, as of the last KVM_RUN */
+		bool apply_pmcr;	/* PMCR_EL0 is yet to take effect */
 	} pmu;
 
 	uint64_t steal_ipa;		/* ~0: none */

@@ -15,21 +15,16 @@
 #define DEFAULT_IPA_BITS 40	/* KVM_PHYS_SHIFT */
 #define GICV2_MAX_VCPUS 8	/* VGIC_V2_MAX_CPUS */
 
-static atomic_uint forks = 1;
+atomic_uint process_forks = 1;
 
 static void count_fork(void)
 {
-	atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&process_forks, 1, memory_order_relaxed);
 }
 
 static void watch_forks(void)
 {
 	pthread_atfork(NULL, NULL, count_fork);
-}
-
-unsigned int process_generation(void)
-{
-	return atomic_load_explicit(&forks, memory_order_relaxed);
 }
 
 /* IPA bits of a new VM; 0 if the type is not one this host makes. */
@@ -117,10 +112,10 @@ void vm_put(struct vm *vm)
 bool vm_try_lock_vcpus(struct vm *vm)
 {
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
-		if (!pthread_mutex_trylock(&vm->vcpus[i]->lock))
+		if (lock_try(&vm->vcpus[i]->lock))
 			continue;
 		while (i)
-			pthread_mutex_unlock(&vm->vcpus[--i]->lock);
+			lock_release(&vm->vcpus[--i]->lock);
 		return false;
 	}
 	return true;
@@ -129,7 +124,12 @@ bool vm_try_lock_vcpus(struct vm *vm)
 void vm_unlock_vcpus(struct vm *vm)
 {
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
-		pthread_mutex_unlock(&vm->vcpus[i]->lock);
+		lock_release(&vm->vcpus[i]->lock);
+}
+
+bool vm_on_vhe(const struct vm *vm)
+{
+	return vm->host->reg[SR_ID_AA64MMFR1_EL1] >> 8 & 0xf;
 }
 
 struct vcpu *vm_find_vcpu(struct vm *vm, uint32_t id)

@@ -28,8 +28,11 @@ struct vm {
 	struct machine *machine;
 	const struct kvmemu_host *host;		/* machine->host */
 
-	/* The process the VM belongs to, as process_generation() counts: -EIO for anyone else, as for another mm. */
-	unsigned int process;
+	/*
+	 * The process the VM belongs to, as process_generation() counts: -EIO for anyone else, as for another mm. 0, which
+	 * is nobody, once the VM is dead.
+	 */
+	atomic_uint process;
 	int pid;				/* for the names of statistics */
 
 	pthread_mutex_t lock;			/* what follows, where it is not const or atomic */
@@ -48,7 +51,6 @@ struct vm {
 	 */
 	_Atomic uint64_t cntvoff;
 
-	atomic_bool dead;			/* every further request is EIO */
 	atomic_bool ran_once;
 	bool width_configured;
 	bool el1_32bit;
@@ -95,6 +97,9 @@ int vm_enable_cap(struct vm *vm, uint32_t cap, uint32_t flags, const uint64_t ar
 /* KVM_CHECK_EXTENSION; vm is NULL on the system. */
 int vm_check_extension(const struct kvmemu_host *host, const struct vm *vm, unsigned long cap);
 
+/* The host's kernel runs at EL2 (VHE), and so keeps a vCPU's EL1 registers loaded around a whole KVM_RUN. */
+bool vm_on_vhe(const struct vm *vm);
+
 /* The VM's vCPU with this id, or NULL. */
 struct vcpu *vm_find_vcpu(struct vm *vm, uint32_t id);
 
@@ -105,7 +110,18 @@ struct vcpu *vm_find_vcpu(struct vm *vm, uint32_t id);
 bool vm_try_lock_vcpus(struct vm *vm);
 void vm_unlock_vcpus(struct vm *vm);
 
-/* Counts forks: a VM used by a process other than its creator's answers EIO. */
-unsigned int process_generation(void);
+/* How many forks this process is away from the first that used the library; from 1. */
+extern atomic_uint process_forks __attribute__((visibility("hidden")));
+
+static inline unsigned int process_generation(void)
+{
+	return atomic_load_explicit(&process_forks, memory_order_relaxed);
+}
+
+/* False for a VM of another process, and for a dead one: every request is EIO. */
+static inline bool vm_is_usable(const struct vm *vm)
+{
+	return atomic_load_explicit(&vm->process, memory_order_relaxed) == process_generation();
+}
 
 #endif

@@ -16,6 +16,8 @@ def sentence_of(error: Exception) -> str | None:
     """
     if isinstance(error, (HostError, TraceError)):
         return str(error)
+    if isinstance(error, UnicodeDecodeError):
+        return "the input is not text in UTF-8"
     if isinstance(error, KvmError):
         return str(error.strerror)
     if isinstance(error, BrokenPipeError):

@@ -100,8 +100,8 @@ def host_facts(name: str | os.PathLike[str]) -> HostFacts:
     Raises:
         HostError: there is no such host, or its profile cannot be used.
     """
+    name = os.fspath(name) or host_names()[0]
     load_host(name)
-    name = os.fspath(name)
     if name in host_names():
         return HostFacts(_description(profile_text(profile_path(name))), name == host_names()[0])
     if name.endswith(".toml"):

@@ -80,7 +80,7 @@ def _columns(facts: HostFacts) -> list[str]:
 
 
 def _print_title(facts: HostFacts, name: str) -> None:
-    click.echo(click.style(name, bold=True) + (" (the default)" if facts.default else ""))
+    click.echo(output.styled(name, bold=True) + (" (the default)" if facts.default else ""))
 
 
 def _print_details(facts: HostFacts) -> None:

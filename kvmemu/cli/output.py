@@ -8,6 +8,7 @@ file is the same text in plain columns, whatever the terminal's width.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import textwrap
@@ -19,6 +20,11 @@ import click
 def is_terminal() -> bool:
     """Whether a person reads the output."""
     return sys.stdout.isatty()
+
+
+def styled(text: str, *, bold: bool = False, fg: str | None = None) -> str:
+    """A text in bold, or in a colour, for click.echo(), which takes that away in a pipe."""
+    return text if os.environ.get("NO_COLOR") else click.style(text, bold=bold or None, fg=fg)
 
 
 def print_json(value: object) -> None:

@@ -127,7 +127,7 @@ def _print_answer(answer: _Answer) -> None:
     register = d.register if d else None
     title = f"{d.id:#018x}" if d else answer.text
     name = register.name if register else "no register"
-    click.echo(f"{title}  {click.style(name, bold=True, fg=None if register else 'red')}")
+    click.echo(f"{title}  {output.styled(name, bold=True, fg=None if register else 'red')}")
     if answer.problem:
         output.print_pairs([("why", answer.problem)])
     if register is not None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -92,13 +93,11 @@ def _results(file: str, host: str | None) -> Iterator[_Result]:
     result = _Result(file, host or "")
     try:
         script = _read(file)
-        for name in (host,) if host else script.hosts or (host_names()[0],):
+        default = os.environ.get("KVMEMU_HOST") or host_names()[0]
+        for name in (host,) if host else script.hosts or (default,):
             result = _Result(file, name)
             _run(script, result)
             yield result
-    except UnicodeDecodeError:
-        result.error = f"{file} is not a trace: it is not UTF-8"
-        yield result
     except Exception as error:
         sentence = sentence_of(error)
         if not sentence:
@@ -140,7 +139,7 @@ def _print_result(result: _Result) -> None:
         click.echo(f"{where}: no answers to compare; --show prints kvmemu's")
     elif result.differences:
         count = f"{len(result.differences)} of {result.compared} answers differ"
-        click.echo(f"{where}: {click.style(count, fg='red')}")
+        click.echo(f"{where}: {output.styled(count, fg='red')}")
     else:
         click.echo(f"{where}: {result.compared} answers, all the same")
     for difference in result.differences:

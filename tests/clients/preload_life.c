@@ -195,6 +195,16 @@ static void all_are_ready(void)
 		EXPECT(close(fds[i]), 0);
 }
 
+/* Programs close what they may have inherited, whoever it belongs to. */
+static void all_was_closed_before(void)
+{
+	close_range(3, ~0u, 0);
+	EXPECT(open("/dev/null", O_RDONLY), 3);
+	all_are_ready();
+	EXPECT(close(3), 0);
+	from_open_to_close();
+}
+
 static void close_on_exec(void)
 {
 	int plain = open_kvm(), cloexec = (int)MUST(open("/dev/kvm", O_RDWR | O_CLOEXEC));
@@ -290,6 +300,7 @@ int main(void)
 	ranges();
 	several_systems();
 	all_are_ready();
+	all_was_closed_before();
 	close_on_exec();
 	strange_requests();
 	closed_unseen();

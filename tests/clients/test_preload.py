@@ -76,6 +76,21 @@ def test_threads_do_not_meet_in_each_others_numbers(programs: Programs) -> None:
     check(programs, "preload_threads")
 
 
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [("preload_life", []), ("preload_files", ["open"]), ("preload_files", ["vcpu"])],
+)
+def test_other_names_of_the_same_functions(
+    programs: Programs, tmp_path: Path, name: str, args: list[str]
+) -> None:
+    """open64 and its like, and __open_2 and its like."""
+    flags = ("-O2", "-D_FILE_OFFSET_BITS=64", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2")
+    program = preload.compile_program(programs.target.compiler, name, tmp_path, *flags)
+    done = programs.target.run(program, *args)
+    assert done.stdout == "".join(preload.golden(subject) for subject in args)
+    assert done.returncode == 0
+
+
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_files_answer_as_on_linux(programs: Programs, subject: str) -> None:
     done = programs.run("preload_files", subject)

@@ -15,7 +15,7 @@ static void keep_fd(struct session *s, int fd, enum kind kind)
 	unsigned int at = choose(&s->in, NR_FDS);
 
 	for (unsigned int i = 0; i < NR_FDS; i++) {
-		if (s->fds[i].fd == fd) {	/* closed behind the library's back, and given out again */
+		if (s->fds[i].fd == fd) {	/* published again, or closed behind the library's back and reused */
 			at = i;
 			break;
 		}
@@ -37,18 +37,22 @@ static void publish(struct session *s)
 {
 	enum kind kind;
 	struct kvmemu_file *file = any_file(s, &kind);
-	int fd = file ? kvmemu_fd_publish(file) : -1;
+	int fd;
 
 	if (!file)
 		return;
-	expect(counted(fd) >= 0, "a file can be published");
+	/* Else the library may give out such a number again, not knowing that it is closed. */
 	for (unsigned int i = 0; i < NR_FDS; i++)
-		if (s->fds[i].fd == fd)
-			return;		/* the number it already had, closed or not */
+		if (s->fds[i].fd >= 0 && s->fds[i].closed) {
+			kvmemu_fd_forget(s->fds[i].fd);
+			s->fds[i].fd = -1;
+		}
+	fd = kvmemu_fd_publish(file);
+	expect(counted(fd) >= 0, "a file can be published");
 	keep_fd(s, fd, kind);
 }
 
-/* Stored in the file's page by the descriptor's ioctl; a vCPU is never run from here without it. */
+/* A vCPU is never run through a descriptor without this. */
 static void make_exit_immediate(int fd)
 {
 	struct kvmemu_file *file = kvmemu_fd_file(fd);
@@ -77,6 +81,10 @@ static void call_fd(struct session *s, unsigned int at)
 	uint64_t argument = make_argument(s, request);
 	int fd = s->fds[at].fd;
 	long ret;
+
+	/* A device's descriptor is lost if its number cannot be stored, as on Linux: not what is looked for here. */
+	if (request->creates == DEVICE && argument - (uintptr_t)memory > MEMORY_WRITABLE - request->bytes)
+		argument = (uintptr_t)memory;
 
 	make_exit_immediate(fd);
 	ret = counted(kvmemu_fd_ioctl(fd, request->number, argument));

@@ -67,7 +67,7 @@ bool requests_setup(void)
 
 uint64_t take_register_id(struct input *in)
 {
-	uint64_t id = ids[choose(in, nr_ids)];
+	uint64_t id = ids[choose(in, nr_ids)], size, kind;
 
 	switch (choose(in, 12)) {
 	case 0:
@@ -75,8 +75,9 @@ uint64_t take_register_id(struct input *in)
 	case 1:
 		return KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG | take(in, 2);
 	case 2:
-		return KVM_REG_ARM64 | (uint64_t)choose(in, 10) << KVM_REG_SIZE_SHIFT |
-		       (uint64_t)(0x10 + choose(in, 8)) << KVM_REG_ARM_COPROC_SHIFT | take(in, 2);
+		size = choose(in, 10);
+		kind = 0x10 + choose(in, 8);
+		return KVM_REG_ARM64 | size << KVM_REG_SIZE_SHIFT | kind << KVM_REG_ARM_COPROC_SHIFT | take(in, 2);
 	case 3:
 		return take(in, 8);
 	default:
@@ -111,7 +112,9 @@ static void fill_init(struct input *in, void *argument)
 	init->target = once_in(in, 16) ? (uint32_t)take_number(in) : KVM_ARM_TARGET_GENERIC_V8;
 	init->features[0] = (uint32_t)take(in, 1) & 0x7f;
 	if (once_in(in, 16))
-		init->features[choose(in, 7)] = (uint32_t)take(in, 4);
+		init->features[0] = (uint32_t)take(in, 4);
+	if (once_in(in, 16))
+		init->features[1 + choose(in, 6)] = 1;
 }
 
 static void fill_finalize(struct input *in, void *argument)
@@ -138,7 +141,10 @@ static void fill_events(struct input *in, void *argument)
 
 static void fill_debug(struct input *in, void *argument)
 {
-	((struct kvm_guest_debug *)argument)->control = choose(in, 4) | choose(in, 5) << 16;
+	struct kvm_guest_debug *debug = argument;
+
+	debug->control = choose(in, 4);
+	debug->control |= choose(in, 5) << 16;
 }
 
 static void fill_signal_mask(struct input *in, void *argument)
@@ -206,7 +212,11 @@ static void fill_irq(struct input *in, void *argument)
 {
 	struct kvm_irq_level *irq = argument;
 
-	irq->irq = once_in(in, 8) ? (uint32_t)take(in, 4) : choose(in, 3) << 24 | choose(in, 4) << 16 | choose(in, 64);
+	irq->irq = choose(in, 64);
+	irq->irq |= choose(in, 4) << KVM_ARM_IRQ_VCPU_SHIFT;
+	irq->irq |= choose(in, 3) << KVM_ARM_IRQ_TYPE_SHIFT;
+	if (once_in(in, 8))
+		irq->irq = (uint32_t)take(in, 4);
 	irq->level = choose(in, 2);
 }
 

@@ -7,6 +7,7 @@ import errno
 import json
 import subprocess
 import sys
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,14 @@ SCRIPT = TRACE.replace("= 12\n", "").replace("= fd\n", "")
 PROGRAM = [sys.executable, "-c", "from kvmemu.cli import main; main()"]
 
 
+# Before click 8.2 the two streams are one unless it is said.
+SEPARATE: dict[str, Any] = (
+    {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
+)
+
+
 def run(*args: str, stdin: str | None = None) -> Result:
-    return CliRunner().invoke(cli.program, args, input=stdin, prog_name="kvmemu")
+    return CliRunner(**SEPARATE).invoke(cli.program, args, input=stdin, prog_name="kvmemu")
 
 
 def lines(*args: str) -> list[list[str]]:
@@ -52,12 +59,16 @@ def answer(*args: str, code: int = 0) -> Any:
 
 @pytest.fixture
 def traces(tmp_path: Path) -> dict[str, str]:
-    """Paths of a few traces: same, different, script, broken, missing."""
-    paths = {name: tmp_path / f"{name}.trace" for name in ("same", "different", "script", "broken")}
+    """Paths of a few traces: same, different, script, broken, binary, missing."""
+    paths = {
+        name: tmp_path / f"{name}.trace"
+        for name in ("same", "different", "script", "broken", "binary")
+    }
     paths["same"].write_text(TRACE)
     paths["different"].write_text(DIFFERENT)
     paths["script"].write_text(SCRIPT)
     paths["broken"].write_text("nonsense\n")
+    paths["binary"].write_bytes(b"\xff\x00")
     return {name: str(path) for name, path in paths.items()} | {"missing": str(tmp_path / "no")}
 
 
@@ -134,6 +145,9 @@ def test_wrong_usage_is_exit_code_2_and_a_sentence(args: tuple[str, ...]) -> Non
         pytest.param(FileNotFoundError(2, "No such file", "x"), "x: No such file", id="file"),
         pytest.param(OSError(28, "No space left"), "No space left", id="device"),
         pytest.param(kvmemu.HostError("no host"), "no host", id="host"),
+        pytest.param(
+            UnicodeDecodeError("utf-8", b"", 0, 1, ""), "the input is not text in UTF-8", id="text"
+        ),
     ],
 )
 def test_errors_are_one_sentence(
@@ -388,6 +402,7 @@ def test_hosts_compile(tmp_path: Path) -> None:
         pytest.param(["script"], 0, id="nothing-to-compare"),
         pytest.param(["same", "different"], 1, id="different"),
         pytest.param(["broken", "different", "same"], 2, id="not-a-trace"),
+        pytest.param(["binary", "same"], 2, id="not-text"),
         pytest.param(["missing", "same"], 2, id="missing"),
     ],
 )
@@ -429,6 +444,16 @@ def test_replay_host(traces: dict[str, str]) -> None:
     [result] = answer("replay", "--host", "gicv2-cortex-a72", traces["same"])
     assert result["host"] == "gicv2-cortex-a72"
     assert run("replay", "--host", "toaster", traces["same"]).exit_code == 2
+
+
+def test_replay_takes_the_host_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = tmp_path / "any.trace"
+    trace.write_text(TRACE.replace("gicv3-max", "any"))
+    assert answer("replay", str(trace))[0]["host"] == kvmemu.host_names()[0]
+    monkeypatch.setenv("KVMEMU_HOST", "gicv2-cortex-a72")
+    assert answer("replay", str(trace))[0]["host"] == "gicv2-cortex-a72"
 
 
 def test_replay_runs_every_host_that_is_named(tmp_path: Path) -> None:
