@@ -72,8 +72,11 @@ KVMEMU_API void kvmemu_close(struct kvmemu_file *file);
  */
 KVMEMU_API int kvmemu_run(struct kvmemu_file *vcpu, void **run, size_t *bytes);
 
-/* pread(2) on a statistics file: bytes read, 0 at the end; -EINVAL on any other file. */
-KVMEMU_API long kvmemu_read(struct kvmemu_file *file, void *buf, size_t len, uint64_t offset);
+/*
+ * pread(2), which only statistics files have: bytes read, 0 at the end. -EINVAL for a negative offset or a system,
+ * -ESPIPE for a VM, a vCPU or a device.
+ */
+KVMEMU_API long kvmemu_read(struct kvmemu_file *file, void *buf, size_t len, int64_t offset);
 
 /*
  * Reads or writes n registers of a vCPU in one call. ids: n register ids. values: the registers' values one after
@@ -93,6 +96,65 @@ KVMEMU_API int kvmemu_set_regs(struct kvmemu_file *vcpu, const uint64_t *ids, si
  */
 KVMEMU_API long kvmemu_get_reg(struct kvmemu_file *vcpu, uint64_t id, void *value, size_t room);
 KVMEMU_API long kvmemu_set_reg(struct kvmemu_file *vcpu, uint64_t id, const void *value);
+
+/*
+ * Device attributes many at a time: reads or writes n attributes of one group of a device in one call, with the locks
+ * taken once. values: their values one after another, without padding, each as long as the group's attributes are: 4
+ * bytes for registers of frames and line levels, 8 for system registers. Each attribute is checked as KVM_GET_DEVICE_ATTR
+ * and KVM_SET_DEVICE_ATTR do. Stops at the first error: *done is the number of attributes read or written, and the result
+ * is that attribute's errno. -E2BIG if the values end before the attributes do, -ENXIO if the device has no such group,
+ * -EINVAL for a group that is no registers, and if the file is not a device.
+ */
+KVMEMU_API int kvmemu_get_attrs(struct kvmemu_file *device, uint32_t group, const uint64_t *attrs, size_t n,
+				void *values, size_t values_bytes, size_t *done);
+KVMEMU_API int kvmemu_set_attrs(struct kvmemu_file *device, uint32_t group, const uint64_t *attrs, size_t n,
+				const void *values, size_t values_bytes, size_t *done);
+
+/*
+ * One interrupt of a VM's GIC as it is inside, which KVM's interface shows in parts only. file: of the VM, or of a vCPU
+ * or device of it. vcpu_id: whose, for private interrupts. 0, -ENXIO without an initialised GIC, -ENOENT if there is no
+ * such vCPU or interrupt, -EINVAL for other files.
+ */
+struct kvmemu_gic_irq {
+	uint32_t intid;
+	uint8_t enabled;
+	uint8_t latch;		/* pending: by an edge, or by a register */
+	uint8_t line;		/* the input's level */
+	uint8_t pending;	/* to the guest: the latch, or the line of a level-triggered one */
+	uint8_t active;
+	uint8_t edge;		/* triggered by edges; else by level */
+	uint8_t group;
+	uint8_t hw;		/* mapped to an interrupt of the host */
+	uint8_t owned;		/* a device in the kernel is its source, and nobody else may be */
+	uint8_t priority;
+	uint8_t targets;	/* GICv2: mask of CPU interfaces */
+	uint8_t sources;	/* GICv2 SGIs: mask of the senders */
+	uint8_t active_source;	/* GICv2 SGIs: the sender of the active one */
+	uint32_t mpidr;		/* GICv3: affinity it is routed to */
+	int32_t target;		/* id of the vCPU it goes to next; -1: none */
+	int32_t queued;		/* id of the vCPU that has it on its list; -1: none */
+};
+
+KVMEMU_API int kvmemu_gic_irq(struct kvmemu_file *file, uint32_t vcpu_id, uint32_t intid, struct kvmemu_gic_irq *out);
+
+/*
+ * Registers of a GIC by name and by offset. version: 2 or 3, the guest's. Finds the register that an offset is in or, if
+ * there is none, the next one after it, so that they may be listed. 0, -ENOENT past the last one, -EINVAL for a version or
+ * frame that there is not.
+ */
+enum kvmemu_gic_frame { KVMEMU_GICD, KVMEMU_GICR, KVMEMU_GICC, KVMEMU_ICC };
+
+struct kvmemu_gic_reg {
+	char name[24];		/* GICD_ISENABLER1 */
+	uint32_t offset;	/* in the frame; of KVMEMU_ICC, the encoding as in KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS */
+	uint32_t bytes;		/* 4 or 8; attributes of frames are of 4 */
+	uint32_t bits_per_intid;	/* of the field of each interrupt; 0: there are none */
+	uint32_t intid;		/* that the first field is for */
+	uint32_t restore;	/* 0: no state of its own; else when it is to be restored, small numbers first */
+	uint32_t cleared_by;	/* the register to write ones to before that; 0: writing restores it as a whole */
+};
+
+KVMEMU_API int kvmemu_gic_reg_from(int version, int frame, uint32_t offset, struct kvmemu_gic_reg *reg);
 
 /*
  * The counter of a system, by any of its files: what CNTPCT_EL0 would read, in ticks of the host's counter frequency. It follows the

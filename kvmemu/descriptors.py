@@ -134,7 +134,8 @@ def pread(fd: int | HasFileno, count: int, offset: int) -> bytes:
     """Stands for os.pread() of a statistics descriptor.
 
     Raises:
-        KvmError: EINVAL for any other of kvmemu's descriptors, EBADF if fd is not one of them.
+        KvmError: EINVAL for a negative offset or a system's descriptor, ESPIPE for a VM's, a vCPU's
+            or a device's, EBADF for one that is not kvmemu's.
     """
     what = f"read of descriptor {fd}"
     file = lib.kvmemu_fd_file(_number(fd))

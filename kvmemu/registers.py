@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+from array import array
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -65,21 +66,46 @@ def describe(register_id: int) -> Register | None:
 def find(name: str, arch: str = "arm64") -> Register | None:
     """The register of this name, or None. Case does not matter."""
     info = ffi.new("struct kvmemu_reg_info *")
-    number = 32 if arch == "arm" else 64
-    for spelling in dict.fromkeys((name, name.upper(), name.upper().replace("SPSR_", "SPSR_", 1))):
-        try:
-            encoded = spelling.encode("ascii")
-        except UnicodeEncodeError:
-            return None
-        if not lib.kvmemu_reg_find(encoded, number, info):
-            return _register(info)
-    return None
+    if not name.isascii() or lib.kvmemu_reg_find(name.encode(), 32 if arch == "arm" else 64, info):
+        return None
+    return _register(info)
 
 
 def name_of(register_id: int) -> str:
     """A register's name, or its id in hexadecimal if it has none."""
     register = describe(register_id)
     return register.name if register else f"{register_id:#018x}"
+
+
+class RegisterIds(tuple[int, ...]):
+    """Register ids in order, with what batches need of them worked out once."""
+
+    @staticmethod
+    @functools.lru_cache(maxsize=64)
+    def unpack(packed: bytes) -> RegisterIds:
+        """From uint64 of the machine's byte order; equal lists are one object."""
+        ids = RegisterIds(array("Q", packed))
+        ids.__dict__["packed"] = packed
+        return ids
+
+    @functools.cached_property
+    def packed(self) -> bytes:
+        """One after another: uint64 of the machine's byte order."""
+        return array("Q", self).tobytes()
+
+    @functools.cached_property
+    def nr_bytes(self) -> int:
+        """Of all their values."""
+        return sum(map(reg_bytes, self))
+
+    @functools.cached_property
+    def places(self) -> dict[int, int]:
+        """Where each register's value begins."""
+        places, at = {}, 0
+        for register_id in self:
+            places[register_id] = at
+            at += reg_bytes(register_id)
+        return places
 
 
 class Registers(MutableMapping[str | int, int]):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kvmemu._core import ffi, lib
 from kvmemu.constants import (
+    KVM_ARM32_VCPU_PSCI_0_2,
     KVM_ARM_VCPU_FINALIZE,
     KVM_ARM_VCPU_INIT,
     KVM_ARM_VCPU_PSCI_0_2,
@@ -23,7 +25,7 @@ from kvmemu.constants import (
 )
 from kvmemu.errors import check, kvm_error
 from kvmemu.file import File
-from kvmemu.registers import Registers, name_of, reg_bytes
+from kvmemu.registers import RegisterIds, Registers, name_of, reg_bytes
 from kvmemu.stats import Statistics, read_statistics
 
 if TYPE_CHECKING:
@@ -55,14 +57,16 @@ class Vcpu(File):
     Attributes:
         vm: the VM it belongs to.
         id: as given at creation.
+        index: its place among its VM's vCPUs, in order of creation.
         regs: its registers by name or id.
         arch: "arm64", or "arm" on a 32-bit host.
     """
 
-    def __init__(self, handle: Any, vm: Vm, vcpu_id: int) -> None:
+    def __init__(self, handle: Any, vm: Vm, vcpu_id: int, index: int) -> None:
         super().__init__(handle)
         self.vm = vm
         self.id = vcpu_id
+        self.index = index
         self.arch = "arm" if lib.kvmemu_arch(handle) == 32 else "arm64"
         self.regs = Registers(self)
         self._value = ffi.new(_U64, _MAX_BYTES // 8)
@@ -73,18 +77,21 @@ class Vcpu(File):
     # ---- initialisation and state ----
 
     def init(
-        self, features: Iterable[int] = (KVM_ARM_VCPU_PSCI_0_2,), target: int | None = None
+        self, features: Iterable[int] | None = None, target: int | None = None
     ) -> None:
         """KVM_ARM_VCPU_INIT, which also resets a vCPU that was initialised before.
 
         Args:
-            features: KVM_ARM_VCPU_* bit numbers.
+            features: KVM_ARM_VCPU_* bit numbers (KVM_ARM32_VCPU_* on a 32-bit host); None takes
+                PSCI_0_2 alone.
             target: None takes KVM_ARM_PREFERRED_TARGET's.
 
         Raises:
             KvmError: EINVAL for a combination the host cannot have or that differs from the first
                 time, ENOENT for a feature that does not exist.
         """
+        if features is None:
+            features = [KVM_ARM32_VCPU_PSCI_0_2 if self.arch == "arm" else KVM_ARM_VCPU_PSCI_0_2]
         words = [0] * 7
         for feature in features:
             words[feature // 32] |= 1 << feature % 32
@@ -138,15 +145,19 @@ class Vcpu(File):
         Raises:
             KvmError: ENOEXEC before init(), EPERM with SVE before finalize().
         """
-        n = ffi.new(_U64, 1)
-        address = int(ffi.cast("unsigned long", n))
+        return list(self.register_ids())
+
+    def register_ids(self) -> RegisterIds:
+        """reg_list() in a form that get_regs() and set_regs() take without work of their own."""
+        room = ffi.new(_U64, self.vm.nr_reg_list + 1)
+        room[0] = self.vm.nr_reg_list
+        address = int(ffi.cast("unsigned long", room))
         result = lib.kvmemu_ioctl(self.handle(), KVM_GET_REG_LIST, address, ffi.NULL)
-        if not n[0]:
-            check(result, f"KVM_GET_REG_LIST on {self}")
-        room = ffi.new(_U64, n[0] + 1)
-        room[0] = n[0]
-        self.ioctl(KVM_GET_REG_LIST, room)
-        return list(room[1 : room[0] + 1])
+        if result == -errno.E2BIG:
+            self.vm.nr_reg_list = room[0]
+            return self.register_ids()
+        check(result, f"KVM_GET_REG_LIST on {self}")
+        return RegisterIds.unpack(ffi.buffer(room)[8 : 8 * room[0] + 8])
 
     def get_one_reg(self, register_id: int) -> int:
         """KVM_GET_ONE_REG: the value as an unsigned integer of the register's size.
@@ -179,7 +190,8 @@ class Vcpu(File):
 
     def _batch(self, access: Any, ids: Sequence[int], data: Any, what: str) -> None:
         done = ffi.new("size_t *")
-        result = access(self.handle(), ffi.new(_U64, ids), len(ids), data, len(data), done)
+        packed = ffi.from_buffer(_U64, ids.packed) if isinstance(ids, RegisterIds) else list(ids)
+        result = access(self.handle(), packed, len(ids), data, len(data), done)
         if result < 0:
             at = f"{name_of(ids[done[0]])}" if done[0] < len(ids) else "the end"
             raise kvm_error(-result, f"{what} at {at} on {self}")
@@ -196,9 +208,11 @@ class Vcpu(File):
         Raises:
             KvmError: what the first register that failed gave.
         """
-        data = bytearray(sum(map(reg_bytes, ids)))
-        self._batch(lib.kvmemu_get_regs, ids, ffi.from_buffer(data), "reading registers")
-        return bytes(data)
+        size = ids.nr_bytes if isinstance(ids, RegisterIds) else sum(map(reg_bytes, ids))
+        data = ffi.new("char[]", size or 1)
+        self._batch(lib.kvmemu_get_regs, ids, data, "reading registers")
+        result: bytes = ffi.buffer(data, size)[:]
+        return result
 
     def set_regs(self, ids: Sequence[int], values: bytes | bytearray) -> None:
         """Many registers in one crossing; values as get_regs() gives them.

@@ -5,22 +5,69 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from kvmemu._core import ffi
+from kvmemu._core import ffi, lib
 from kvmemu.constants import (
+    KVM_ARM_IRQ_TYPE_PPI,
+    KVM_ARM_IRQ_TYPE_SHIFT,
+    KVM_ARM_IRQ_TYPE_SPI,
+    KVM_ARM_IRQ_VCPU2_SHIFT,
+    KVM_ARM_IRQ_VCPU_SHIFT,
     KVM_ARM_PREFERRED_TARGET,
     KVM_CHECK_EXTENSION,
     KVM_CLEAR_DIRTY_LOG,
+    KVM_CREATE_DEVICE,
+    KVM_CREATE_DEVICE_TEST,
     KVM_CREATE_VCPU,
+    KVM_DEV_TYPE_ARM_VGIC_V2,
+    KVM_DEV_TYPE_ARM_VGIC_V3,
     KVM_ENABLE_CAP,
     KVM_GET_DIRTY_LOG,
     KVM_IRQ_LINE,
     KVM_SET_USER_MEMORY_REGION,
+    KVM_VGIC_V2_ADDR_TYPE_CPU,
+    KVM_VGIC_V2_ADDR_TYPE_DIST,
+    KVM_VGIC_V3_ADDR_TYPE_DIST,
+    KVM_VGIC_V3_ADDR_TYPE_REDIST,
 )
+from kvmemu.errors import check
 from kvmemu.file import File
+from kvmemu.gic import Gic, VgicV2, VgicV3
 from kvmemu.stats import Statistics, read_statistics
 from kvmemu.vcpu import Vcpu
+
+
+VIRT_DIST = 0x0800_0000  # where QEMU's virt machine has its GIC
+VIRT_CPU = 0x0801_0000
+VIRT_REDIST = 0x080A_0000
+
+
+@dataclass(frozen=True)
+class MemorySlot:
+    """A memory slot as it was set.
+
+    Attributes:
+        slot: its number.
+        ipa: where the guest sees it.
+        size: bytes.
+        flags: KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY.
+        memory: the buffer behind it; None if it was given by address.
+        address: where that is in this process.
+    """
+
+    slot: int
+    ipa: int
+    size: int
+    flags: int
+    memory: Any
+    address: int
+
+    def view(self) -> memoryview:
+        """The memory, writable."""
+        buffer = ffi.buffer(ffi.cast("char *", self.address), self.size)
+        return memoryview(buffer)
 
 
 class Vm(File):
@@ -29,14 +76,18 @@ class Vm(File):
     Attributes:
         ipa_bits: the size of its guest physical address space.
         vcpus: its vCPUs, in the order they were created through this object.
+        gic: its interrupt controller, if it was created through this object.
     """
 
     def __init__(self, handle: Any, ipa_bits: int) -> None:
         super().__init__(handle)
         self.ipa_bits = ipa_bits
         self.vcpus: list[Vcpu] = []
-        # The buffers that back memory slots, kept while the VM may use them.
-        self._memory: dict[int, Any] = {}
+        self.gic: Gic | None = None
+        # Memory slots as set; their buffers are kept while the VM may use them.
+        self._slots: dict[int, MemorySlot] = {}
+        # How long the register list of a vCPU was: a first guess for the next one.
+        self.nr_reg_list = 0
 
     def check_extension(self, cap: int) -> int:
         """KVM_CHECK_EXTENSION on this VM."""
@@ -65,7 +116,7 @@ class Vm(File):
             KvmError: EEXIST for an id that is taken, EINVAL for one out of range.
         """
         number = len(self.vcpus) if vcpu_id is None else vcpu_id
-        vcpu = Vcpu(self._create(KVM_CREATE_VCPU, number), self, number)
+        vcpu = Vcpu(self._create(KVM_CREATE_VCPU, number), self, number, len(self.vcpus))
         self.vcpus.append(vcpu)
         return vcpu
 
@@ -103,10 +154,16 @@ class Vm(File):
             address = int(ffi.cast("unsigned long", buffer))
             length = len(buffer) if size is None else size
         self._packed(KVM_SET_USER_MEMORY_REGION, "<IIQQQ", slot, flags, ipa, length, address)
-        if length and not isinstance(memory, int):
-            self._memory[slot] = memory
+        buffer = None if isinstance(memory, int) else memory
+        if length:
+            self._slots[slot] = MemorySlot(slot, ipa, length, flags, buffer, address)
         else:
-            self._memory.pop(slot, None)
+            self._slots.pop(slot, None)
+
+    @property
+    def memory_slots(self) -> list[MemorySlot]:
+        """The slots that were set through this object, by number. KVM itself does not tell."""
+        return [self._slots[number] for number in sorted(self._slots)]
 
     def get_dirty_log(self, slot: int, pages: int) -> bytearray:
         """KVM_GET_DIRTY_LOG: a bit a page, rounded up to whole 64-bit words.
@@ -125,6 +182,102 @@ class Vm(File):
         self._packed(KVM_CLEAR_DIRTY_LOG, "<IIQQ", slot, pages, first_page, address)
 
     # ---- interrupts, statistics ----
+
+    def _create_device(self, kind: int) -> Any:
+        """KVM_CREATE_DEVICE: the core's file of the device."""
+        data = ffi.new("uint32_t[3]", [kind, 0, 0])
+        created = ffi.new("struct kvmemu_file **")
+        address = ffi.cast("unsigned long", data)
+        result = lib.kvmemu_ioctl(self.handle(), KVM_CREATE_DEVICE, address, created)
+        check(result, f"KVM_CREATE_DEVICE of type {kind} on {self}")
+        return created[0]
+
+    def can_create_device(self, kind: int) -> bool:
+        """KVM_CREATE_DEVICE_TEST: whether the host has such a device, KVM_DEV_TYPE_*."""
+        data = bytearray(struct.pack("<III", kind, 0, KVM_CREATE_DEVICE_TEST))
+        address = ffi.cast("unsigned long", ffi.from_buffer(data))
+        return int(lib.kvmemu_ioctl(self.handle(), KVM_CREATE_DEVICE, address, ffi.NULL)) == 0
+
+    def create_vgic_v2(
+        self,
+        dist: int | None = VIRT_DIST,
+        cpu: int | None = VIRT_CPU,
+        nr_irqs: int | None = None,
+        *,
+        init: bool = True,
+    ) -> VgicV2:
+        """A GICv2, with all vCPUs there already if it is to be initialised at once.
+
+        Args:
+            dist, cpu: where the frames are; None leaves that open.
+            nr_irqs: 64 to 992 in steps of 32; None leaves KVM's 256.
+            init: initialise it, so that its registers are there.
+
+        Raises:
+            KvmError: ENODEV if the host cannot have one, EEXIST if there is a GIC already, E2BIG
+                with more than 8 vCPUs, and what the device says of addresses and nr_irqs.
+        """
+        gic = VgicV2(self._create_device(KVM_DEV_TYPE_ARM_VGIC_V2), self)
+        self.gic = gic
+        if nr_irqs is not None:
+            gic.nr_irqs = nr_irqs
+        if dist is not None:
+            gic.set_address(KVM_VGIC_V2_ADDR_TYPE_DIST, dist)
+        if cpu is not None:
+            gic.set_address(KVM_VGIC_V2_ADDR_TYPE_CPU, cpu)
+        if init:
+            gic.init()
+        return gic
+
+    def create_vgic_v3(
+        self,
+        dist: int | None = VIRT_DIST,
+        redist: int | None = VIRT_REDIST,
+        regions: Iterable[tuple[int, int]] | None = None,
+        nr_irqs: int | None = None,
+        *,
+        init: bool = True,
+    ) -> VgicV3:
+        """A GICv3, with all vCPUs there already if it is to be initialised at once.
+
+        Args:
+            dist: where the distributor is; None leaves that open.
+            redist: where the redistributors are, one after another; None leaves that open.
+            regions: instead of redist, runs of redistributors: base and count of each.
+            nr_irqs: 64 to 992 in steps of 32; None leaves KVM's 256.
+            init: initialise it, so that its registers are there.
+
+        Raises:
+            KvmError: ENODEV if the host cannot have one, EEXIST if there is a GIC already, and what
+                the device says of addresses and nr_irqs.
+        """
+        gic = VgicV3(self._create_device(KVM_DEV_TYPE_ARM_VGIC_V3), self)
+        self.gic = gic
+        if nr_irqs is not None:
+            gic.nr_irqs = nr_irqs
+        if dist is not None:
+            gic.set_address(KVM_VGIC_V3_ADDR_TYPE_DIST, dist)
+        if regions is not None:
+            for index, (base, count) in enumerate(regions):
+                gic.add_region(index, base, count)
+        elif redist is not None:
+            gic.set_address(KVM_VGIC_V3_ADDR_TYPE_REDIST, redist)
+        if init:
+            gic.init()
+        return gic
+
+    def spi(self, intid: int, level: bool) -> None:
+        """KVM_IRQ_LINE of a shared interrupt, 32 and above.
+
+        Raises:
+            KvmError: ENXIO without a GIC in the kernel, EINVAL if there is no such interrupt.
+        """
+        self.irq_line(KVM_ARM_IRQ_TYPE_SPI << KVM_ARM_IRQ_TYPE_SHIFT | intid, level)
+
+    def ppi(self, index: int, intid: int, level: bool) -> None:
+        """KVM_IRQ_LINE of a private interrupt, 16 to 31, of the vCPU at an index."""
+        whose = index >> 8 << KVM_ARM_IRQ_VCPU2_SHIFT | (index & 0xFF) << KVM_ARM_IRQ_VCPU_SHIFT
+        self.irq_line(KVM_ARM_IRQ_TYPE_PPI << KVM_ARM_IRQ_TYPE_SHIFT | whose | intid, level)
 
     def irq_line(self, irq: int, level: bool) -> None:
         """KVM_IRQ_LINE. irq: type in bits 27:24, vCPU in 31:28 and 23:16, number in 15:0.

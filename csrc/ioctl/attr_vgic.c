@@ -4,12 +4,13 @@
  * Documentation/virt/kvm/devices/arm-vgic.rst, arm-vgic-v3.rst. The order of checks is Linux's, and differs from group
  * to group.
  */
+#include "attr_vgic.h"
+
 #include <errno.h>
 
 #include "../vgic/vgic.h"
 #include "../vm/vcpu.h"
 #include "../vm/vm.h"
-#include "device.h"
 #include "kvmemu/uapi.h"
 #include "user.h"
 
@@ -197,179 +198,6 @@ static int ctrl_set(struct vm *vm, const struct kvm_device_attr *attr)
 }
 
 /*
- * Registers: the frames, ICC system registers, line levels.
- */
-
-static enum vgic_frame frame_of(uint32_t group)
-{
-	return group == KVM_DEV_ARM_VGIC_GRP_DIST_REGS	 ? VGIC_FRAME_DIST :
-	       group == KVM_DEV_ARM_VGIC_GRP_REDIST_REGS ? VGIC_FRAME_REDIST :
-							   VGIC_FRAME_CPU;
-}
-
-/* Whose registers an attribute is about: by id on a GICv2, by affinity on a GICv3, whose distributor is nobody's. */
-static struct vcpu *vcpu_of(struct vm *vm, const struct kvm_device_attr *attr)
-{
-	uint64_t affinity = attr->attr >> KVM_DEV_ARM_VGIC_V3_MPIDR_SHIFT;
-
-	if (vm->vgic.model == VGIC_V2)
-		return vm_find_vcpu(vm, (attr->attr & KVM_DEV_ARM_VGIC_CPUID_MASK) >> KVM_DEV_ARM_VGIC_CPUID_SHIFT);
-	if (attr->group == KVM_DEV_ARM_VGIC_GRP_DIST_REGS)
-		return vm->nr_vcpus ? vm->vcpus[0] : NULL;
-	return vgic_vcpu_by_mpidr(vm, (affinity & 0xffffff) | (affinity >> 24 & 0xff) << 32);
-}
-
-static int has_regs(struct vm *vm, const struct kvm_device_attr *attr)
-{
-	if (!vcpu_of(vm, attr))
-		return -EINVAL;
-	if (attr->group == KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS && vm->vgic.model == VGIC_V3)
-		return vgic_has_icc((uint16_t)attr->attr) ? 0 : -ENXIO;
-	return vgic_has_reg(vm, frame_of(attr->group), attr->attr & KVM_DEV_ARM_VGIC_OFFSET_MASK) ? 0 : -ENXIO;
-}
-
-/* Every access needs all vCPUs at rest. A GICv2 is initialised by the first one. */
-static int begin(struct vm *vm)
-{
-	int err;
-
-	pthread_mutex_lock(&vm->lock);
-	if (!vm_try_lock_vcpus(vm)) {
-		pthread_mutex_unlock(&vm->lock);
-		return -EBUSY;
-	}
-	err = vm->vgic.model == VGIC_V2 ? vgic_init(vm) : vm->vgic.initialized ? 0 : -EBUSY;
-	if (!err) {
-		pthread_mutex_lock(&vm->vgic.lock);
-		return 0;
-	}
-	vm_unlock_vcpus(vm);
-	pthread_mutex_unlock(&vm->lock);
-	return err;
-}
-
-static void end(struct vm *vm)
-{
-	pthread_mutex_unlock(&vm->vgic.lock);
-	vm_unlock_vcpus(vm);
-	pthread_mutex_unlock(&vm->lock);
-}
-
-static int regs_set(struct vm *vm, const struct kvm_device_attr *attr)
-{
-	struct vcpu *vcpu = vcpu_of(vm, attr);
-	uint32_t val;
-	int err;
-
-	if (!vcpu)
-		return -EINVAL;
-	if (user_read(&val, attr->addr, sizeof(val)))
-		return -EFAULT;
-	err = begin(vm);
-	if (err)
-		return err;
-	err = vgic_user_write(vcpu, frame_of(attr->group), attr->attr & KVM_DEV_ARM_VGIC_OFFSET_MASK, val);
-	end(vm);
-	return err;
-}
-
-static int regs_get(struct vm *vm, const struct kvm_device_attr *attr)
-{
-	struct vcpu *vcpu = vcpu_of(vm, attr);
-	uint32_t val;
-	int err;
-
-	if (!vcpu)
-		return -EINVAL;
-	err = begin(vm);
-	if (err)
-		return err;
-	val = vgic_user_read(vcpu, frame_of(attr->group), attr->attr & KVM_DEV_ARM_VGIC_OFFSET_MASK);
-	end(vm);
-	return user_write(attr->addr, &val, sizeof(val));
-}
-
-static int icc_set(struct vm *vm, const struct kvm_device_attr *attr)
-{
-	struct vcpu *vcpu = vcpu_of(vm, attr);
-	uint64_t val = 0;
-	int err, bad_pointer;
-
-	if (!vcpu)
-		return -EINVAL;
-	/* Linux fetches the value only once the device is known to be ready. */
-	bad_pointer = user_read(&val, attr->addr, sizeof(val));
-	err = begin(vm);
-	if (err)
-		return err;
-	err = bad_pointer ? bad_pointer : vgic_icc_write(vcpu, (uint16_t)attr->attr, val);
-	end(vm);
-	return err;
-}
-
-static int icc_get(struct vm *vm, const struct kvm_device_attr *attr)
-{
-	struct vcpu *vcpu = vcpu_of(vm, attr);
-	uint64_t val;
-	int err;
-
-	if (!vcpu)
-		return -EINVAL;
-	err = begin(vm);
-	if (err)
-		return err;
-	err = vgic_icc_read(vcpu, (uint16_t)attr->attr, &val);
-	end(vm);
-	return err ? err : user_write(attr->addr, &val, sizeof(val));
-}
-
-static bool is_line_level(const struct kvm_device_attr *attr)
-{
-	return (attr->attr & KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_MASK) >> KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT ==
-	       VGIC_LEVEL_INFO_LINE_LEVEL;
-}
-
-static int levels_access(struct vm *vm, const struct kvm_device_attr *attr, uint32_t *levels, bool set)
-{
-	uint32_t intid = attr->attr & KVM_DEV_ARM_VGIC_LINE_LEVEL_INTID_MASK;
-	struct vcpu *vcpu = vcpu_of(vm, attr);
-	int err = begin(vm);
-
-	if (err)
-		return err;
-	if (!is_line_level(attr) || intid % 32)
-		err = -EINVAL;
-	else if (set)
-		vgic_set_line_levels(vcpu, intid, *levels);
-	else
-		*levels = vgic_line_levels(vcpu, intid);
-	end(vm);
-	return err;
-}
-
-static int levels_set(struct vm *vm, const struct kvm_device_attr *attr)
-{
-	uint32_t levels;
-
-	if (!vcpu_of(vm, attr))
-		return -EINVAL;
-	if (user_read(&levels, attr->addr, sizeof(levels)))
-		return -EFAULT;
-	return levels_access(vm, attr, &levels, true);
-}
-
-static int levels_get(struct vm *vm, const struct kvm_device_attr *attr)
-{
-	uint32_t levels;
-	int err;
-
-	if (!vcpu_of(vm, attr))
-		return -EINVAL;
-	err = levels_access(vm, attr, &levels, false);
-	return err ? err : user_write(attr->addr, &levels, sizeof(levels));
-}
-
-/*
  * The two devices: groups as rows.
  */
 
@@ -382,6 +210,7 @@ struct attr_group {
 	int (*has)(struct vm *vm, const struct kvm_device_attr *attr);
 	int (*get)(struct vm *vm, const struct kvm_device_attr *attr);
 	int (*set)(struct vm *vm, const struct kvm_device_attr *attr);
+	int (*many)(struct vm *vm, const struct attr_batch *batch);	/* NULL: one at a time only */
 };
 
 static int addr_has(struct vm *vm, const struct kvm_device_attr *attr)
@@ -413,12 +242,6 @@ static int ctrl_has(struct vm *vm, const struct kvm_device_attr *attr)
 	return attr->attr == KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES && vm->vgic.model == VGIC_V3 ? 0 : -ENXIO;
 }
 
-static int levels_has(struct vm *vm, const struct kvm_device_attr *attr)
-{
-	(void)vm;
-	return is_line_level(attr) ? 0 : -ENXIO;
-}
-
 static int not_there(struct vm *vm, const struct kvm_device_attr *attr)
 {
 	(void)vm;
@@ -426,19 +249,19 @@ static int not_there(struct vm *vm, const struct kvm_device_attr *attr)
 	return -ENXIO;
 }
 
+#define REGISTERS .has = vgic_regs_has, .get = vgic_regs_get, .set = vgic_regs_set, .many = vgic_regs_many
+
 static const struct attr_group groups[] = {
 	{ .group = KVM_DEV_ARM_VGIC_GRP_ADDR, .models = ON_V2 | ON_V3, .has = addr_has, .get = addr_get, .set = addr_set },
 	{ .group = KVM_DEV_ARM_VGIC_GRP_NR_IRQS, .models = ON_V2 | ON_V3, .has = nr_irqs_has, .get = nr_irqs_get,
 	  .set = nr_irqs_set },
 	{ .group = KVM_DEV_ARM_VGIC_GRP_CTRL, .models = ON_V2 | ON_V3, .has = ctrl_has, .get = not_there,
 	  .set = ctrl_set },
-	{ .group = KVM_DEV_ARM_VGIC_GRP_DIST_REGS, .models = ON_V2 | ON_V3, .has = has_regs, .get = regs_get,
-	  .set = regs_set },
-	{ .group = KVM_DEV_ARM_VGIC_GRP_CPU_REGS, .models = ON_V2, .has = has_regs, .get = regs_get, .set = regs_set },
-	{ .group = KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, .models = ON_V3, .has = has_regs, .get = regs_get, .set = regs_set },
-	{ .group = KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS, .models = ON_V3, .has = has_regs, .get = icc_get, .set = icc_set },
-	{ .group = KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO, .models = ON_V3, .has = levels_has, .get = levels_get,
-	  .set = levels_set },
+	{ .group = KVM_DEV_ARM_VGIC_GRP_DIST_REGS, .models = ON_V2 | ON_V3, REGISTERS },
+	{ .group = KVM_DEV_ARM_VGIC_GRP_CPU_REGS, .models = ON_V2, REGISTERS },
+	{ .group = KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, .models = ON_V3, REGISTERS },
+	{ .group = KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS, .models = ON_V3, REGISTERS },
+	{ .group = KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO, .models = ON_V3, REGISTERS },
 };
 
 static const struct attr_group *find(const struct vm *vm, uint32_t group)
@@ -472,6 +295,15 @@ static int set(struct vm *vm, const struct kvm_device_attr *attr)
 	return group ? group->set(vm, attr) : -ENXIO;
 }
 
+static int many(struct vm *vm, const struct attr_batch *batch)
+{
+	const struct attr_group *group = find(vm, batch->group);
+
+	if (!group)
+		return -ENXIO;
+	return group->many ? group->many(vm, batch) : -EINVAL;
+}
+
 static bool v2_on_host(const struct vm *vm)
 {
 	return vgic_host_has(vm, VGIC_V2);
@@ -499,6 +331,7 @@ const struct device_ops vgic_v2_ops = {
 	.has = has,
 	.get = get,
 	.set = set,
+	.many = many,
 };
 
 const struct device_ops vgic_v3_ops = {
@@ -508,4 +341,5 @@ const struct device_ops vgic_v3_ops = {
 	.has = has,
 	.get = get,
 	.set = set,
+	.many = many,
 };

@@ -128,3 +128,31 @@ static const struct ioctl_row rows[] = {
 };
 
 const struct ioctl_table device_ioctls = { .rows = rows, .n = sizeof(rows) / sizeof(rows[0]), .unknown = -ENOTTY };
+
+/*
+ * The C interface.
+ */
+
+static int access_many(struct kvmemu_file *file, const struct attr_batch *batch)
+{
+	*batch->done = 0;
+	if (file->kind != FILE_DEVICE || !file->device->many)
+		return -EINVAL;
+	return vm_is_usable(file->vm) ? file->device->many(file->vm, batch) : -EIO;
+}
+
+int kvmemu_get_attrs(struct kvmemu_file *device, uint32_t group, const uint64_t *attrs, size_t n, void *values,
+		     size_t values_bytes, size_t *done)
+{
+	return access_many(device, &(struct attr_batch){ .group = group, .attrs = (uintptr_t)attrs, .n = n,
+							 .values = (uintptr_t)values, .values_bytes = values_bytes,
+							 .done = done });
+}
+
+int kvmemu_set_attrs(struct kvmemu_file *device, uint32_t group, const uint64_t *attrs, size_t n, const void *values,
+		     size_t values_bytes, size_t *done)
+{
+	return access_many(device, &(struct attr_batch){ .group = group, .set = true, .attrs = (uintptr_t)attrs, .n = n,
+							 .values = (uintptr_t)values, .values_bytes = values_bytes,
+							 .done = done });
+}

@@ -7,6 +7,17 @@
 
 struct kvm_device_attr;
 
+/* Many attributes of one group at once: see kvmemu_get_attrs(). The addresses are the caller's. */
+struct attr_batch {
+	uint32_t group;
+	bool set;
+	uint64_t attrs;
+	size_t n;
+	uint64_t values;
+	size_t values_bytes;
+	size_t *done;		/* 0 to begin with */
+};
+
 /* A kind of device. Attribute handlers copy from and to the caller themselves: when is part of the interface. */
 struct device_ops {
 	uint32_t type;		/* KVM_DEV_TYPE_* */
@@ -15,6 +26,7 @@ struct device_ops {
 	int (*has)(struct vm *vm, const struct kvm_device_attr *attr);
 	int (*get)(struct vm *vm, const struct kvm_device_attr *attr);
 	int (*set)(struct vm *vm, const struct kvm_device_attr *attr);
+	int (*many)(struct vm *vm, const struct attr_batch *batch);
 };
 
 extern const struct device_ops vgic_v2_ops;

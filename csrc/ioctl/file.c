@@ -200,16 +200,18 @@ int kvmemu_run(struct kvmemu_file *vcpu, void **run, size_t *bytes)
 	return 0;
 }
 
-long kvmemu_read(struct kvmemu_file *file, void *buf, size_t len, uint64_t offset)
+long kvmemu_read(struct kvmemu_file *file, void *buf, size_t len, int64_t offset)
 {
 	const struct stats_page *page;
 
-	if (file->kind != FILE_STATS)
+	if (offset < 0 || file->kind == FILE_SYSTEM)
 		return -EINVAL;
+	if (file->kind != FILE_STATS)
+		return -ESPIPE;
 	page = file->vcpu ? file->vcpu->stats_page : file->vm->stats_page;
-	if (offset >= page->bytes)
+	if ((uint64_t)offset >= page->bytes)
 		return 0;
-	if (len > page->bytes - offset)
-		len = page->bytes - offset;
+	if (len > page->bytes - (uint64_t)offset)
+		len = page->bytes - (uint64_t)offset;
 	return user_write((uintptr_t)buf, page->image + offset, len) ? -EFAULT : (long)len;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Registers one at a time, as KVM has it, and many at a time, as savers want it. Layer: ioctl.
+ * Registers one at a time, and their list. Layer: ioctl.
  * Source: kvm_arch_vcpu_ioctl(), Linux 6.1.
  */
 #include "one_reg.h"
@@ -35,9 +35,7 @@ static int set_reg(struct vcpu *vcpu, const struct kvm_one_reg *reg)
 	return one_reg_set(vcpu, reg->id, &input);
 }
 
-typedef int (*reg_access)(struct vcpu *vcpu, const struct kvm_one_reg *reg);
-
-static long one_reg_call(struct call *call, reg_access access)
+static long one_reg_call(struct call *call, int (*access)(struct vcpu *vcpu, const struct kvm_one_reg *reg))
 {
 	struct kvm_one_reg reg;
 
@@ -84,13 +82,7 @@ long reg_list_call(struct call *call)
 	return err;
 }
 
-static size_t id_bytes(uint64_t id)
-{
-	return 1ul << ((id & KVM_REG_SIZE_MASK) >> KVM_REG_SIZE_SHIFT);
-}
-
-/* Takes the vCPU's lock for an access that does not come through the door. */
-static int begin(struct kvmemu_file *file)
+int reg_access_begin(struct kvmemu_file *file)
 {
 	if (file->kind != FILE_VCPU)
 		return -EINVAL;
@@ -103,7 +95,7 @@ static int begin(struct kvmemu_file *file)
 	return -ENOEXEC;
 }
 
-static void end(struct kvmemu_file *file)
+void reg_access_end(struct kvmemu_file *file)
 {
 	lock_release(&file->vcpu->lock);
 }
@@ -113,71 +105,24 @@ long kvmemu_get_reg(struct kvmemu_file *vcpu, uint64_t id, void *value, size_t r
 	const struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)value };
 	int err;
 
-	if (id_bytes(id) > room)
+	if (reg_id_bytes(id) > room)
 		return -E2BIG;
-	err = begin(vcpu);
+	err = reg_access_begin(vcpu);
 	if (err)
 		return err;
 	err = get_reg(vcpu->vcpu, &reg);
-	end(vcpu);
-	return err ? err : (long)id_bytes(id);
+	reg_access_end(vcpu);
+	return err ? err : (long)reg_id_bytes(id);
 }
 
 long kvmemu_set_reg(struct kvmemu_file *vcpu, uint64_t id, const void *value)
 {
 	const struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)value };
-	int err = begin(vcpu);
+	int err = reg_access_begin(vcpu);
 
 	if (err)
 		return err;
 	err = set_reg(vcpu->vcpu, &reg);
-	end(vcpu);
+	reg_access_end(vcpu);
 	return err;
-}
-
-static int access_all(struct vcpu *vcpu, reg_access access, const uint64_t *ids, size_t n, uint64_t values,
-		      size_t values_bytes, size_t *done)
-{
-	size_t at = 0;
-	int err;
-
-	for (*done = 0; *done < n; ++*done) {
-		struct kvm_one_reg reg;
-
-		if (user_read(&reg.id, (uintptr_t)ids + *done * sizeof(*ids), sizeof(reg.id)))
-			return -EFAULT;
-		if (values_bytes - at < id_bytes(reg.id))
-			return -E2BIG;
-		reg.addr = values + at;
-		err = access(vcpu, &reg);
-		if (err)
-			return err;
-		at += id_bytes(reg.id);
-	}
-	return 0;
-}
-
-static int batch(struct kvmemu_file *file, reg_access access, const uint64_t *ids, size_t n, uint64_t values,
-		 size_t values_bytes, size_t *done)
-{
-	int err = begin(file);
-
-	*done = 0;
-	if (err)
-		return err;
-	err = access_all(file->vcpu, access, ids, n, values, values_bytes, done);
-	end(file);
-	return err;
-}
-
-int kvmemu_get_regs(struct kvmemu_file *vcpu, const uint64_t *ids, size_t n, void *values, size_t values_bytes,
-		    size_t *done)
-{
-	return batch(vcpu, get_reg, ids, n, (uintptr_t)values, values_bytes, done);
-}
-
-int kvmemu_set_regs(struct kvmemu_file *vcpu, const uint64_t *ids, size_t n, const void *values, size_t values_bytes,
-		    size_t *done)
-{
-	return batch(vcpu, set_reg, ids, n, (uintptr_t)values, values_bytes, done);
 }

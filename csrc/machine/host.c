@@ -14,6 +14,7 @@
 
 #define FIRST_LINE "kvmemu-host 1"
 #define MAX_FILE_BYTES (1 << 20)
+#define MAX_ERRNO 4095
 #define MAX_BUILTIN 32
 
 enum key_kind { KEY_TEXT, KEY_U32, KEY_U64, KEY_BOOL };
@@ -136,8 +137,8 @@ static int store_cap(struct parser *p, int32_t *caps, const char *which, const c
 
 	if (parse_number(which, &cap) || (uint64_t)cap >= HOST_NR_CAPS)
 		return refuse(p, "\"%s\" is not a capability's number", which);
-	if (parse_number(value, &answer) || answer < INT32_MIN || answer > INT32_MAX)
-		return refuse(p, "capability %s is \"%s\": a 32-bit number expected", which, value);
+	if (parse_number(value, &answer) || answer < -MAX_ERRNO || answer > INT32_MAX)
+		return refuse(p, "capability %s is \"%s\": a 32-bit number or -errno expected", which, value);
 	caps[cap] = (int32_t)answer;
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "sysreg.h"
 
 #include <string.h>
+#include <strings.h>
 
 const struct sysreg_name sysreg_names[SR_COUNT] = {
 #define SYSREG(name, op0, op1, crn, crm, op2) { #name, SYSREG_ENCODING(op0, op1, crn, crm, op2) },
@@ -20,7 +21,7 @@ const uint16_t sysreg_by_encoding[1 << 15] = {
 enum sysreg sysreg_find_name(const char *name, size_t len)
 {
 	for (unsigned int i = 0; i < SR_COUNT; i++)
-		if (strlen(sysreg_names[i].name) == len && !memcmp(sysreg_names[i].name, name, len))
+		if (strlen(sysreg_names[i].name) == len && !strncasecmp(sysreg_names[i].name, name, len))
 			return (enum sysreg)i;
 	return SR_NONE;
 }

@@ -40,7 +40,7 @@ static inline enum sysreg sysreg_find(uint16_t encoding)
 	return slot ? (enum sysreg)(slot - 1) : SR_NONE;
 }
 
-/* By name, as the Arm manual spells it; case matters. */
+/* By name, as the Arm manual spells it, in any case. */
 enum sysreg sysreg_find_name(const char *name, size_t len);
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "arm32.h"
 #include "names.h"
@@ -130,7 +131,7 @@ int arm32_reg_find(const char *name, struct kvmemu_reg_info *info)
 	for (size_t i = 0; i < COUNT(runs); i++)
 		for (size_t n = 0; n < runs[i].count; n++) {
 			name_into(&runs[i], n, candidate, sizeof(candidate));
-			if (!strcmp(candidate, name))
+			if (!strcasecmp(candidate, name))
 				return fill(&runs[i], n, info);
 		}
 	return -ENOENT;

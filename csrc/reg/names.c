@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "../machine/sysreg.h"
 #include "kvmemu/uapi.h"
@@ -109,7 +110,7 @@ static int find_in_row(const struct name_row *row, const char *name, struct kvme
 	unsigned long n = 0;
 	char *end;
 
-	if (strncmp(name, row->name, len))
+	if (strncasecmp(name, row->name, len))
 		return -ENOENT;
 	if (row->count > 1) {
 		if (name[len] < '0' || name[len] > '9')

@@ -7,7 +7,7 @@
 #include "../vm/vcpu.h"
 #include "../vm/vm.h"
 
-static const struct vgic_table *table_of(enum vgic_frame frame)
+const struct vgic_table *vgic_table_of(enum vgic_frame frame)
 {
 	static const struct vgic_table *const tables[] = {
 		[VGIC_FRAME_DIST] = &vgic_dist_table,
@@ -18,19 +18,19 @@ static const struct vgic_table *table_of(enum vgic_frame frame)
 	return tables[frame];
 }
 
-static unsigned int model_bit(enum vgic_model model)
+unsigned int vgic_model_bit(enum vgic_model model)
 {
 	return model == VGIC_V2 ? ON_V2 : ON_V3;
 }
 
 static const struct vgic_reg *find(enum vgic_model model, enum vgic_frame frame, uint32_t offset)
 {
-	const struct vgic_table *table = table_of(frame);
+	const struct vgic_table *table = vgic_table_of(frame);
 
 	for (unsigned int i = 0; i < table->nr; i++) {
 		const struct vgic_reg *row = &table->rows[i];
 
-		if (offset - row->off < row->bytes && offset >= row->off && row->models & model_bit(model))
+		if (offset - row->off < row->bytes && offset >= row->off && row->models & vgic_model_bit(model))
 			return row;
 	}
 	return NULL;
@@ -102,14 +102,4 @@ int vgic_user_write(struct vcpu *vcpu, enum vgic_frame frame, uint32_t offset, u
 		return row->user_wr(&a, value);
 	row->wr(&a, value);
 	return 0;
-}
-
-const char *vgic_reg_name(enum vgic_model model, enum vgic_frame frame, uint32_t offset, int *intid)
-{
-	const struct vgic_reg *row = find(model, frame, offset);
-
-	if (!row)
-		return NULL;
-	*intid = row->bits_per_intid ? (int)first_intid(row, offset) : -1;
-	return row->name;
 }

@@ -11,6 +11,18 @@
 #define ACC_32 4u
 #define ACC_64 8u
 
+/*
+ * Part of a saved VM, and when to restore it: the revision first, then whether the distributor is on, because what is
+ * pending is queued only then; where interrupts go and what they are, because they are queued there; their state last.
+ * RESTORE_NOT: a constant, or another view of what is saved already.
+ */
+#define RESTORE_NOT 0
+#define RESTORE_REVISION 1
+#define RESTORE_CONTROL 2
+#define RESTORE_CONFIG 3
+#define RESTORE_STATE 4
+#define RESTORE_SGI_SOURCES 5	/* after the pending state, which has the receiver as the sender */
+
 /* One access to a register: whose banked copy, and from where in the row. */
 struct vgic_access {
 	struct vm *vm;
@@ -33,6 +45,8 @@ struct vgic_reg {
 	uint8_t models;		/* ON_V2, ON_V3: the guest's GIC */
 	uint8_t sizes;		/* ACC_*: the guest's accesses */
 	bool shared_only;	/* fields of private interrupts are RAZ/WI here: the redistributor has them */
+	uint8_t restore;	/* RESTORE_*: when a saved VM's value is written */
+	uint32_t cleared_by;	/* for fields that are set by ones: the register that clears them, written first */
 	uint64_t (*rd)(const struct vgic_access *a);
 	void (*wr)(const struct vgic_access *a, uint64_t val);
 	uint64_t (*user_rd)(const struct vgic_access *a);
@@ -47,6 +61,9 @@ struct vgic_table {
 extern const struct vgic_table vgic_dist_table;
 extern const struct vgic_table vgic_redist_table;
 extern const struct vgic_table vgic_cpu_table;
+
+const struct vgic_table *vgic_table_of(enum vgic_frame frame);
+unsigned int vgic_model_bit(enum vgic_model model);
 
 /* Accessors for fields of interrupts (fields.c). */
 uint64_t vgic_raz(const struct vgic_access *a);

@@ -184,8 +184,26 @@ bool vgic_has_reg(const struct vm *vm, enum vgic_frame frame, uint32_t offset);
 uint32_t vgic_user_read(struct vcpu *vcpu, enum vgic_frame frame, uint32_t offset);
 int vgic_user_write(struct vcpu *vcpu, enum vgic_frame frame, uint32_t offset, uint32_t value);
 
-/* The name of the register at an offset, and the first INTID it is for (-1: none); NULL if there is none. */
-const char *vgic_reg_name(enum vgic_model model, enum vgic_frame frame, uint32_t offset, int *intid);
+/*
+ * Names of registers (names.c).
+ */
+#define VGIC_REG_NAME_BYTES 24
+
+struct vgic_reg_info {
+	char name[VGIC_REG_NAME_BYTES];
+	uint32_t offset;
+	uint32_t bytes;		/* 4 or 8 */
+	uint32_t bits_per_intid;	/* 0: not a field an interrupt */
+	uint32_t intid;		/* of the first field */
+	uint32_t restore;	/* RESTORE_* (mmio.h) */
+	uint32_t cleared_by;
+};
+
+/* The register that an offset is in or, if there is none, the next one; false past the last. */
+bool vgic_reg_from(enum vgic_model model, enum vgic_frame frame, uint32_t offset, struct vgic_reg_info *info);
+
+/* The same of the ICC system registers that user space may access, by encoding. */
+bool vgic_icc_from(uint16_t encoding, struct vgic_reg_info *info);
 
 /*
  * CPU interface (cpuif.c).

@@ -46,18 +46,11 @@ class KvmemuModule(Protocol):
     def dup(self, fd: int, /) -> int:
         """dup(2) on a descriptor of kvmemu."""
 
-
-class _Descriptors:
-    """What works on descriptors of either backend, since kvmemu's are real ones."""
-
-    def mmap(self, fd: int, size: int, offset: int) -> int:
-        return map_descriptor(fd, size, offset)
-
-    def read(self, fd: int, size: int, offset: int) -> bytes:
-        return os.pread(fd, size, offset)
+    def pread(self, fd: int, count: int, offset: int, /) -> bytes:
+        """pread(2) on a descriptor of kvmemu."""
 
 
-class LinuxBackend(_Descriptors):
+class LinuxBackend:
     """The kernel's KVM, through /dev/kvm."""
 
     def open(self) -> int:
@@ -72,8 +65,14 @@ class LinuxBackend(_Descriptors):
     def dup(self, fd: int) -> int:
         return os.dup(fd)
 
+    def mmap(self, fd: int, size: int, offset: int) -> int:
+        return map_descriptor(fd, size, offset)
 
-class KvmemuBackend(_Descriptors):
+    def read(self, fd: int, size: int, offset: int) -> bytes:
+        return os.pread(fd, size, offset)
+
+
+class KvmemuBackend:
     """kvmemu, modelling one host."""
 
     def __init__(self, module: KvmemuModule, host: str) -> None:
@@ -97,3 +96,10 @@ class KvmemuBackend(_Descriptors):
 
     def dup(self, fd: int) -> int:
         return self._module.dup(fd)
+
+    def mmap(self, fd: int, size: int, offset: int) -> int:
+        # A descriptor of kvmemu's is a real one.
+        return map_descriptor(fd, size, offset)
+
+    def read(self, fd: int, size: int, offset: int) -> bytes:
+        return self._module.pread(fd, size, offset)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Registers many at a time: sizes, the first error, how many were done. Part of the tests. */
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "kvm.h"
 
 #define REG_V(n) (KVM_REG_ARM64 | KVM_REG_SIZE_U128 | KVM_REG_ARM_CORE | (KVM_REG_ARM_CORE_REG(fp_regs.vregs[0]) + 4 * (n)))
@@ -57,6 +60,71 @@ static void values_that_end_before_the_ids_do(void)
 		fails(kvmemu_get_regs(vcpu, ids, 3, values, bytes, &done), E2BIG);
 		equal(done, bytes < 8 ? 0 : bytes < 24 ? 1 : 2);
 	}
+}
+
+/* Two pages of which the second may not be used; the last word of the first is where a batch must stop. */
+static uint64_t *words_before_a_hole(void)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ok(pages != MAP_FAILED);
+	must(mprotect(pages + page, page, PROT_NONE));
+	return (uint64_t *)(pages + page);
+}
+
+/* A batch may copy many at a time; what it did before the bad address is as if it went one by one. */
+static void stops_at_the_first_bad_address(void)
+{
+	uint64_t *hole = words_before_a_hole(), ids[100], values[100];
+	size_t done;
+
+	for (size_t i = 0; i < 100; i++)
+		ids[i] = REG_X(i % 20);
+	for (size_t room = 0; room < 100; room += 33) {
+		for (size_t i = 0; i < 20; i++)
+			set(vcpu, REG_X(i), 1000 + i);
+		done = 999;
+		fails(kvmemu_get_regs(vcpu, ids, 100, hole - room, 800, &done), EFAULT);
+		equal(done, room);
+		for (size_t i = 0; i < room; i++) {
+			equal((hole - room)[i], 1000 + i % 20);
+			(hole - room)[i] = 5000 + i;
+		}
+		fails(kvmemu_set_regs(vcpu, ids, 100, hole - room, 800, &done), EFAULT);
+		equal(done, room);
+		for (size_t i = 0; i < 20; i++)
+			equal(get(vcpu, REG_X(i)),
+			      i < room ? 5000 + i + (room > 20 ? (room - 1 - i) / 20 * 20 : 0) : 1000 + i);
+		memcpy(hole - room, ids, room * sizeof(*ids));
+		fails(kvmemu_get_regs(vcpu, hole - room, 100, values, sizeof(values), &done), EFAULT);
+		equal(done, room);
+	}
+}
+
+/* More registers than are copied at a time, of sizes that do not divide its room. */
+static void a_long_batch_of_all_sizes(void)
+{
+	const uint64_t some[] = { REG_V(1), REG_X(3), REG_FPSR, REG_V(2), REG_PC };
+	static unsigned char in[500 * 16], out[500 * 16];
+	uint64_t ids[500];
+	size_t done, bytes = 0;
+
+	for (size_t i = 0; i < 500; i++) {
+		ids[i] = some[i % 5];
+		bytes += 1ul << ((ids[i] & KVM_REG_SIZE_MASK) >> KVM_REG_SIZE_SHIFT);
+	}
+	equal(bytes, 100 * (16 + 8 + 4 + 16 + 8));
+	/* Every round of five writes the same, so that what is read is what was written. */
+	for (size_t i = 0; i < bytes; i++)
+		in[i] = (unsigned char)(i % 52 + 1);
+	equal(kvmemu_set_regs(vcpu, ids, 500, in, bytes, &done), 0);
+	equal(done, 500);
+	equal(kvmemu_get_regs(vcpu, ids, 500, out, bytes, &done), 0);
+	equal(done, 500);
+	ok(!memcmp(in, out, bytes));
+	fails(kvmemu_get_regs(vcpu, ids, 500, out, bytes - 1, &done), E2BIG);
+	equal(done, 499);
 }
 
 static void an_empty_batch_is_done(void)
@@ -150,6 +218,8 @@ int main(void)
 	run(values_stand_one_after_another_without_padding);
 	run(stops_at_the_first_error);
 	run(values_that_end_before_the_ids_do);
+	run(stops_at_the_first_bad_address);
+	run(a_long_batch_of_all_sizes);
 	run(an_empty_batch_is_done);
 	run(an_id_of_any_size_is_harmless);
 	run(one_register_gives_its_size);

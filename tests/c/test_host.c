@@ -68,6 +68,7 @@ static const struct {
 	{ HEAD "capability.-1 1\n", "line 2:", "-1" },
 	{ HEAD "capability. 1\n", "line 2:", "capability" },
 	{ HEAD "capability.5 0x100000000\n", "line 2:", "0x100000000" },
+	{ HEAD "capability.5 -4096\n", "line 2:", "-4096" },
 	{ HEAD "system_capability.5 a\n", "line 2:", "a" },
 	{ HEAD "ccsidr.14 1\n", "line 2:", "14" },
 	{ HEAD "ccsidr.1 0x100000000\n", "line 2:", "0x100000000" },

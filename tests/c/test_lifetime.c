@@ -141,7 +141,7 @@ static void files_of_the_wrong_kind_are_refused(void)
 
 	fails(kvmemu_run(vm, &page, &bytes), EINVAL);
 	fails(kvmemu_run(stats, &page, &bytes), EINVAL);
-	fails(kvmemu_read(vm, &value, sizeof(value), 0), EINVAL);
+	fails(kvmemu_read(vm, &value, sizeof(value), 0), ESPIPE);
 	fails(kvmemu_get_reg(system, id, &value, sizeof(value)), EINVAL);
 	fails(kvmemu_set_reg(stats, id, &value), EINVAL);
 	fails(kvmemu_get_regs(vm, &id, 1, &value, sizeof(value), &done), EINVAL);

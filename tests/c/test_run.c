@@ -174,8 +174,11 @@ static void other_requests_wait_for_its_end(void)
 	pthread_t other;
 
 	set_up(&r, 0);
+	/* KVM_RUN overwrites this once it holds the vCPU. */
+	run_page(r.vcpu)->exit_reason = UINT32_MAX;
 	start(&r);
-	expect_waiting(&r);
+	for (int i = 0; i < 10000 && *(volatile uint32_t *)&run_page(r.vcpu)->exit_reason == UINT32_MAX; i++)
+		pause_us(1000);
 	must(-pthread_create(&other, NULL, stop_vcpu, &r));
 	expect_waiting(&r);
 	ok(!atomic_load(&stopped));

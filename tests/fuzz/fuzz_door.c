@@ -16,6 +16,7 @@
 #include <kvmemu/uapi.h>
 
 #include "../../csrc/reg/names.h"
+#include "gic.h"
 #include "session.h"
 
 #ifndef sigev_notify_thread_id
@@ -95,6 +96,26 @@ struct kvmemu_file *file_of_kind(struct session *s, enum kind kind)
  * ioctls.
  */
 
+/* Any bytes, but where they could be an address it is nobody's. */
+static void fill_at_random(struct input *in, void *argument, size_t bytes)
+{
+	uint64_t *words = argument;
+
+	take_bytes(in, argument, bytes < 64 ? bytes : 64);
+	for (size_t i = 0; i < bytes / 8; i++)
+		if (words[i] >> 20)
+			words[i] |= NOWHERE;
+}
+
+/* Flips bits of a byte, but not of a pointer: see NOWHERE. */
+static void disturb(struct input *in, char *argument, const struct request *request)
+{
+	size_t at = choose(in, (unsigned int)request->bytes);
+
+	if (!request->pointer || at < request->pointer || at >= request->pointer + 8)
+		argument[at] ^= (char)take(in, 1);
+}
+
 uint64_t make_argument(struct session *s, const struct request *request)
 {
 	_Alignas(16) char argument[ARGUMENT_MAX] = { 0 };
@@ -105,9 +126,9 @@ uint64_t make_argument(struct session *s, const struct request *request)
 	if (request->fill)
 		request->fill(&s->in, argument);
 	else if (once_in(&s->in, 2))
-		take_bytes(&s->in, argument, request->bytes < 64 ? request->bytes : 64);
+		fill_at_random(&s->in, argument, request->bytes);
 	if (once_in(&s->in, 8))
-		argument[choose(&s->in, (unsigned int)request->bytes)] ^= (char)take(&s->in, 1);
+		disturb(&s->in, argument, request);
 	address = take_address(&s->in, request->bytes);
 	store(address, argument, request->bytes);
 	return address;
@@ -367,10 +388,10 @@ static struct kvmemu_host *odd_host(struct session *s)
 		      2 + numbers[0] % 2, 1 + numbers[1] % 16, 5 + numbers[2] % 3, 1 + numbers[3] / 8,
 		      4096 + numbers[4] % 61441, numbers[5] & 0xffff, numbers[6] % 2 ? "true" : "false");
 	for (unsigned int i = choose(&s->in, 24); i > 0; i--) {
-		unsigned int cap = choose(&s->in, 230), answer = choose(&s->in, 64);
+		unsigned int cap = choose(&s->in, 230);
+		int answer = once_in(&s->in, 4) ? (int)(take(&s->in, 4) & INT32_MAX) : (int)choose(&s->in, 80) - 16;
 
-		at += snprintf(text + at, sizeof(text) - (size_t)at, "capability.%u %d\n", cap,
-			       once_in(&s->in, 4) ? (int)take(&s->in, 4) : (int)answer);
+		at += snprintf(text + at, sizeof(text) - (size_t)at, "capability.%u %d\n", cap, answer);
 	}
 	for (size_t i = 0; i < sizeof(registers) / sizeof(registers[0]); i++)
 		at += snprintf(text + at, sizeof(text) - (size_t)at, "register.%s 0x%llx\n", registers[i],
@@ -398,10 +419,10 @@ static void (*const actions[])(struct session *s) = {
 	batch, batch, one_register, one_register, one_register, one_register, one_register, one_register,
 	run_any, run_any, run_any, scribble_on_run_pages, scribble_on_run_pages, counter, counter, read_statistics,
 	close_any, close_any, duplicate, names, names, descriptor_action, descriptor_action, one_register,
-	one_register, one_register, call_fitting, call_fitting, call_fitting, call_fitting, read_all_and_write_back, open_system,
+	gic_batch, gic_batch, gic_inspect, call_fitting, call_fitting, call_fitting, read_all_and_write_back, open_system,
 };
 
-/* A system, a VM and two vCPUs, as every session would make them sooner or later. */
+/* A system, a VM, two vCPUs and mostly a GIC, as every session would make them sooner or later. */
 static void begin(struct session *s)
 {
 	static const uint32_t features[] = {
@@ -425,6 +446,8 @@ static void begin(struct session *s)
 		keep_file(s, vcpu, VCPU);
 		counted(kvmemu_ioctl(vcpu, KVM_ARM_VCPU_INIT, (uintptr_t)&init, NULL));
 	}
+	if (choose(&s->in, 4))
+		make_gic(s, vm);
 }
 
 /* When everything is closed, so are the descriptors that the library had opened for itself. */

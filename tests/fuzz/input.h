@@ -77,6 +77,9 @@ static inline uint64_t take_number(struct input *in)
 
 extern char *memory;
 
+/* A bit that no mapped address has. One made up without it may hit the program's own memory: the sanitizer's is vast. */
+#define NOWHERE (1ull << 55)
+
 bool memory_setup(void);
 
 /* An address for so many bytes, mostly a good one. */
@@ -93,7 +96,7 @@ static inline uint64_t take_address(struct input *in, size_t bytes)
 	case 0:
 		return bad[choose(in, sizeof(bad) / sizeof(bad[0]))];
 	case 1:
-		return take(in, 8);
+		return take(in, 8) | NOWHERE;
 	case 2:
 		return read_only;
 	case 3:

@@ -7,6 +7,8 @@
 #include <kvmemu.h>
 #include <kvmemu/uapi.h>
 
+#include "gic.h"
+
 #define MAX_IDS 2000
 
 char *memory;
@@ -62,7 +64,7 @@ bool requests_setup(void)
 	for (size_t i = 0; i < kvmemu_host_count(); i++)
 		if (!add_ids_of(kvmemu_host_name(i)))
 			return false;
-	return nr_ids > 0;
+	return nr_ids > 0 && gic_setup();
 }
 
 uint64_t take_register_id(struct input *in)
@@ -166,17 +168,6 @@ static void fill_vcpu_attr(struct input *in, void *argument)
 	store(attr->addr, &value, sizeof(value));
 }
 
-static void fill_device_attr(struct input *in, void *argument)
-{
-	struct kvm_device_attr *attr = argument;
-	const uint64_t value = once_in(in, 2) ? take(in, 2) << 16 : take_number(in);
-
-	attr->group = choose(in, 10);
-	attr->attr = once_in(in, 2) ? choose(in, 8) : take_number(in);
-	attr->addr = take_address(in, 8);
-	store(attr->addr, &value, sizeof(value));
-}
-
 static void fill_region(struct input *in, void *argument)
 {
 	struct kvm_userspace_memory_region *region = argument;
@@ -256,6 +247,7 @@ static uint64_t vm_type(struct input *in)
 }
 
 #define WITH(structure, filler) .bytes = sizeof(struct structure), .fill = filler
+#define POINTER(structure, member) .pointer = offsetof(struct structure, member)
 
 const struct request requests[] = {
 	{ .number = KVM_GET_API_VERSION, .kinds = ON(SYSTEM) },
@@ -263,9 +255,9 @@ const struct request requests[] = {
 	{ .number = KVM_CHECK_EXTENSION, .kinds = ON(SYSTEM) | ON(VM), .number_argument = capability },
 	{ .number = KVM_GET_VCPU_MMAP_SIZE, .kinds = ON(SYSTEM) },
 	{ .number = KVM_CREATE_VCPU, .kinds = ON(VM), .creates = VCPU, .number_argument = vcpu_id },
-	{ .number = KVM_GET_DIRTY_LOG, .kinds = ON(VM), WITH(kvm_dirty_log, fill_dirty_log) },
+	{ .number = KVM_GET_DIRTY_LOG, .kinds = ON(VM), WITH(kvm_dirty_log, fill_dirty_log), POINTER(kvm_dirty_log, dirty_bitmap) },
 	{ .number = KVM_SET_USER_MEMORY_REGION, .kinds = ON(VM), WITH(kvm_userspace_memory_region, fill_region) },
-	{ .number = KVM_CLEAR_DIRTY_LOG, .kinds = ON(VM), WITH(kvm_clear_dirty_log, fill_clear_log) },
+	{ .number = KVM_CLEAR_DIRTY_LOG, .kinds = ON(VM), WITH(kvm_clear_dirty_log, fill_clear_log), POINTER(kvm_clear_dirty_log, dirty_bitmap) },
 	{ .number = KVM_CREATE_IRQCHIP, .kinds = ON(VM) },
 	{ .number = KVM_IRQ_LINE, .kinds = ON(VM), WITH(kvm_irq_level, fill_irq) },
 	{ .number = KVM_IRQ_LINE_STATUS, .kinds = ON(VM), WITH(kvm_irq_level, fill_irq) },
@@ -282,19 +274,19 @@ const struct request requests[] = {
 	{ .number = KVM_SET_GUEST_DEBUG, .kinds = ON(VCPU), WITH(kvm_guest_debug, fill_debug) },
 	{ .number = KVM_GET_VCPU_EVENTS, .kinds = ON(VCPU), WITH(kvm_vcpu_events, NULL) },
 	{ .number = KVM_SET_VCPU_EVENTS, .kinds = ON(VCPU), WITH(kvm_vcpu_events, fill_events) },
-	{ .number = KVM_GET_ONE_REG, .kinds = ON(VCPU), WITH(kvm_one_reg, fill_one_reg) },
-	{ .number = KVM_SET_ONE_REG, .kinds = ON(VCPU), WITH(kvm_one_reg, fill_one_reg) },
-	{ .number = KVM_GET_ONE_REG, .kinds = ON(VCPU), WITH(kvm_one_reg, fill_one_reg) },		/* the most used, so more often */
-	{ .number = KVM_SET_ONE_REG, .kinds = ON(VCPU), WITH(kvm_one_reg, fill_one_reg) },
+	{ .number = KVM_GET_ONE_REG, .kinds = ON(VCPU), WITH(kvm_one_reg, fill_one_reg), POINTER(kvm_one_reg, addr) },
+	{ .number = KVM_SET_ONE_REG, .kinds = ON(VCPU), WITH(kvm_one_reg, fill_one_reg), POINTER(kvm_one_reg, addr) },
+	{ .number = KVM_GET_ONE_REG, .kinds = ON(VCPU), WITH(kvm_one_reg, fill_one_reg), POINTER(kvm_one_reg, addr) },		/* the most used, so more often */
+	{ .number = KVM_SET_ONE_REG, .kinds = ON(VCPU), WITH(kvm_one_reg, fill_one_reg), POINTER(kvm_one_reg, addr) },
 	{ .number = KVM_ARM_VCPU_INIT, .kinds = ON(VCPU), WITH(kvm_vcpu_init, fill_init) },
 	{ .number = KVM_GET_REG_LIST, .kinds = ON(VCPU), .bytes = 8, .fill = fill_list },
 	{ .number = KVM_ARM_VCPU_FINALIZE, .kinds = ON(VCPU), .bytes = 4, .fill = fill_finalize },
-	{ .number = KVM_SET_DEVICE_ATTR, .kinds = ON(VCPU), WITH(kvm_device_attr, fill_vcpu_attr) },
-	{ .number = KVM_GET_DEVICE_ATTR, .kinds = ON(VCPU), WITH(kvm_device_attr, fill_vcpu_attr) },
-	{ .number = KVM_HAS_DEVICE_ATTR, .kinds = ON(VCPU), WITH(kvm_device_attr, fill_vcpu_attr) },
-	{ .number = KVM_SET_DEVICE_ATTR, .kinds = ON(DEVICE), WITH(kvm_device_attr, fill_device_attr) },
-	{ .number = KVM_GET_DEVICE_ATTR, .kinds = ON(DEVICE), WITH(kvm_device_attr, fill_device_attr) },
-	{ .number = KVM_HAS_DEVICE_ATTR, .kinds = ON(DEVICE), WITH(kvm_device_attr, fill_device_attr) },
+	{ .number = KVM_SET_DEVICE_ATTR, .kinds = ON(VCPU), WITH(kvm_device_attr, fill_vcpu_attr), POINTER(kvm_device_attr, addr) },
+	{ .number = KVM_GET_DEVICE_ATTR, .kinds = ON(VCPU), WITH(kvm_device_attr, fill_vcpu_attr), POINTER(kvm_device_attr, addr) },
+	{ .number = KVM_HAS_DEVICE_ATTR, .kinds = ON(VCPU), WITH(kvm_device_attr, fill_vcpu_attr), POINTER(kvm_device_attr, addr) },
+	{ .number = KVM_SET_DEVICE_ATTR, .kinds = ON(DEVICE), WITH(kvm_device_attr, fill_gic_attr), POINTER(kvm_device_attr, addr) },
+	{ .number = KVM_GET_DEVICE_ATTR, .kinds = ON(DEVICE), WITH(kvm_device_attr, fill_gic_attr), POINTER(kvm_device_attr, addr) },
+	{ .number = KVM_HAS_DEVICE_ATTR, .kinds = ON(DEVICE), WITH(kvm_device_attr, fill_gic_attr), POINTER(kvm_device_attr, addr) },
 	{ .number = KVM_SET_REGS, .kinds = ON(VCPU), WITH(kvm_regs, NULL) },
 	{ .number = KVM_TRANSLATE, .kinds = ON(VCPU), .bytes = 24 },
 	{ .number = KVM_TRACE_ENABLE, .kinds = ON(SYSTEM) },

@@ -15,6 +15,7 @@ struct request {
 	unsigned int kinds;		/* of files that take it, as ON() bits */
 	enum kind creates;
 	size_t bytes;			/* of the structure its argument points to; 0: the argument is a number */
+	size_t pointer;			/* offset of a pointer in it, 0: none */
 	void (*fill)(struct input *in, void *argument);		/* NULL: any bytes will do */
 	uint64_t (*number_argument)(struct input *in);		/* if bytes is 0; NULL: any number will do */
 };

@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: MIT
+"""Saving and restoring the GIC. Layer: state, a client of the ioctl interface.
+
+What is saved, and in which order it is restored, comes from the core's register tables:
+GICD_IIDR first, because it chooses the behaviour of the rest; GICD_CTLR, because what is pending
+is queued only while the distributor is on; redistributors; the rest of the distributor, with the
+routing of interrupts before their state; line levels; the CPU interfaces.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import struct
+from collections.abc import Iterable, Sequence
+
+from kvmemu import constants as kvm
+from kvmemu.errors import KvmError
+from kvmemu.gic import NR_PRIVATE_IRQS, Gic, VgicV2, VgicV3, affinity_attr
+from kvmemu.gic_registers import GicRegister, gic_registers
+from kvmemu.registers import find
+from kvmemu.state.model import AttrBlock, GicState
+from kvmemu.vcpu import Vcpu
+from kvmemu.vm import Vm
+
+DIST = kvm.KVM_DEV_ARM_VGIC_GRP_DIST_REGS
+REDIST = kvm.KVM_DEV_ARM_VGIC_GRP_REDIST_REGS
+CPU = kvm.KVM_DEV_ARM_VGIC_GRP_CPU_REGS
+ICC = kvm.KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS
+LEVELS = kvm.KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO
+
+FRAME_OF_GROUP = {DIST: "gicd", REDIST: "gicr", CPU: "gicc", ICC: "icc"}
+LINE_LEVEL = kvm.VGIC_LEVEL_INFO_LINE_LEVEL << kvm.KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT
+
+_CONTROL = 2  # registers up to this come before everything else
+_SGI_SOURCES = 5
+_PRI_BITS_SHIFT = 8  # ICC_CTLR_EL1.PRIbits
+_NR_APR = {7: 4, 6: 2}  # active priority registers of a group, by bits of priority; else 1
+_ALL_ONES = 0xFFFFFFFF
+
+
+def _pack(attrs: Iterable[int]) -> bytes:
+    attrs = tuple(attrs)
+    return struct.pack(f"={len(attrs)}Q", *attrs)
+
+
+def _offsets(register: GicRegister) -> Iterable[int]:
+    """Of the accesses that a register takes."""
+    if register.bytes == 8 and register.frame != "icc":
+        return (register.offset, register.offset + 4)
+    return (register.offset,)
+
+
+def _in_order(registers: Iterable[GicRegister]) -> list[GicRegister]:
+    return sorted((r for r in registers if r.restore), key=lambda r: (r.restore, r.offset))
+
+
+def _exists(register: GicRegister, nr_irqs: int) -> bool:
+    return not register.fields or register.intid < nr_irqs
+
+
+def _is_shared(register: GicRegister) -> bool:
+    return not register.fields or register.intid >= NR_PRIVATE_IRQS
+
+
+def _is_banked(register: GicRegister) -> bool:
+    """Of a GICv2's distributor: a copy for each vCPU."""
+    return not _is_shared(register) or "SPENDSGIR" in register.name
+
+
+@functools.cache
+def _frame_offsets(version: int, frame: str, nr_irqs: int, part: str) -> tuple[int, ...]:
+    """Which accesses save a part of a frame, in the order in which they are restored.
+
+    Args:
+        part: "control", "shared", "banked" of a distributor; "all".
+    """
+    wanted = []
+    for register in _in_order(gic_registers(version, frame).values()):
+        control = frame == "gicd" and register.restore <= _CONTROL
+        banked = version == 2 and frame == "gicd" and _is_banked(register)
+        mine = {
+            "control": control,
+            "shared": not control and not banked and (frame != "gicd" or _is_shared(register)),
+            "banked": banked,
+            "all": True,
+        }[part]
+        if mine and _exists(register, nr_irqs):
+            wanted += _offsets(register)
+    return tuple(wanted)
+
+
+@functools.cache
+def _clearers(version: int, frame: str) -> dict[int, int]:
+    """By a register's offset, the one that clears the fields it only sets."""
+    registers = gic_registers(version, frame).values()
+    return {r.offset: r.cleared_by for r in registers if r.restore and r.cleared_by}
+
+
+@functools.lru_cache(maxsize=4096)
+def _attrs(version: int, frame: str, nr_irqs: int, part: str, whose: int) -> bytes:
+    return _pack(whose | offset for offset in _frame_offsets(version, frame, nr_irqs, part))
+
+
+@functools.cache
+def _icc_offsets(pri_bits: int) -> tuple[int, ...]:
+    nr_apr = _NR_APR.get(pri_bits, 1)
+    unneeded = {f"ICC_AP{group}R{n}_EL1" for group in (0, 1) for n in range(nr_apr, 4)}
+    registers = _in_order(gic_registers(3, "icc").values())
+    return tuple(r.offset for r in registers if r.name not in unneeded)
+
+
+@functools.lru_cache(maxsize=4096)
+def _icc_attrs(pri_bits: int, whose: int) -> bytes:
+    return _pack(whose | offset for offset in _icc_offsets(pri_bits))
+
+
+@functools.cache
+def _icc_ctlr() -> int:
+    return gic_registers(3, "icc")["ICC_CTLR_EL1"].offset
+
+
+# ---- which registers there are to save ----
+
+
+def _v3_attrs(gic: VgicV3, nr_irqs: int, whose: Sequence[int]) -> Iterable[tuple[int, bytes, int]]:
+    """Group, attributes and size of each block; `whose` has the vCPUs' affinities."""
+    yield DIST, _attrs(3, "gicd", nr_irqs, "control", 0), 4
+    yield REDIST, b"".join([_attrs(3, "gicr", nr_irqs, "all", who) for who in whose]), 4
+    yield DIST, _attrs(3, "gicd", nr_irqs, "shared", 0), 4
+    shared = range(NR_PRIVATE_IRQS, nr_irqs, 32)
+    levels = [who | LINE_LEVEL for who in whose]
+    levels += [who | LINE_LEVEL | intid for who in whose[:1] for intid in shared]
+    yield LEVELS, _pack(levels), 4
+    # How many active priority registers a vCPU has depends on its bits of priority.
+    ctlr = gic.get_attrs(ICC, _pack(who | _icc_ctlr() for who in whose), 8)
+    pri_bits = [
+        (value >> _PRI_BITS_SHIFT & 7) + 1 for value in struct.unpack(f"={len(whose)}Q", ctlr)
+    ]
+    yield ICC, b"".join(map(_icc_attrs, pri_bits, whose)), 8
+
+
+def _v2_attrs(nr_irqs: int, whose: Sequence[int]) -> Iterable[tuple[int, bytes, int]]:
+    banked = [_attrs(2, "gicd", nr_irqs, "banked", who) for who in whose]
+    control = _attrs(2, "gicd", nr_irqs, "control", 0)
+    yield DIST, b"".join([control, *banked, _attrs(2, "gicd", nr_irqs, "shared", 0)]), 4
+    yield CPU, b"".join([_attrs(2, "gicc", nr_irqs, "all", who) for who in whose]), 4
+
+
+def _affinities(vcpus: Sequence[Vcpu]) -> list[int]:
+    register = find("MPIDR_EL1")
+    assert register is not None
+    return [affinity_attr(vcpu.get_one_reg(register.id)) for vcpu in vcpus]
+
+
+def save_gic(gic: Gic, affinities: Sequence[int] | None = None) -> GicState:
+    """Save a GIC. Saving a GICv2 initialises it, as every access to its registers does.
+
+    Args:
+        gic: of a VM none of whose vCPUs is running.
+        affinities: of its vCPUs as affinity_attr() has them; None reads them.
+
+    Raises:
+        KvmError: EBUSY while a vCPU is running.
+    """
+    if isinstance(gic, VgicV2):
+        return _save_v2(gic)
+    assert isinstance(gic, VgicV3)
+    return _save_v3(gic, affinities)
+
+
+def _save_v2(gic: VgicV2) -> GicState:
+    whose = [vcpu.id << kvm.KVM_DEV_ARM_VGIC_CPUID_SHIFT for vcpu in gic.vm.vcpus]
+    blocks: tuple[AttrBlock, ...] = ()
+    if whose:
+        gic.get_attrs(DIST, _pack(whose[:1]), 4)  # after this NR_IRQS is settled
+        nr_irqs = gic.nr_irqs
+        blocks = tuple(
+            AttrBlock(group, attrs, gic.get_attrs(group, attrs, size), size)
+            for group, attrs, size in _v2_attrs(nr_irqs, whose)
+        )
+    return GicState(
+        version=2,
+        nr_irqs=gic.nr_irqs,
+        dist=gic.address(kvm.KVM_VGIC_V2_ADDR_TYPE_DIST),
+        cpu=gic.address(kvm.KVM_VGIC_V2_ADDR_TYPE_CPU),
+        initialized=bool(whose),
+        blocks=blocks,
+    )
+
+
+def _is_initialized(gic: VgicV3) -> bool:
+    """Only then has it registers; else, and while a vCPU is running, EBUSY."""
+    if not gic.vm.vcpus:
+        return False
+    try:
+        gic.get_attrs(DIST, _pack([0]), 4)
+    except KvmError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        return False
+    return True
+
+
+def _save_v3(gic: VgicV3, affinities: Sequence[int] | None) -> GicState:
+    regions = gic.regions()
+    unbounded = bool(regions) and regions[0][1] == 0
+    initialized = _is_initialized(gic)
+    nr_irqs = gic.nr_irqs
+    blocks: tuple[AttrBlock, ...] = ()
+    if initialized:
+        whose = _affinities(gic.vm.vcpus) if affinities is None else affinities
+        blocks = tuple(
+            AttrBlock(group, attrs, gic.get_attrs(group, attrs, size), size)
+            for group, attrs, size in _v3_attrs(gic, nr_irqs, whose)
+        )
+    return GicState(
+        version=3,
+        nr_irqs=nr_irqs,
+        dist=gic.address(kvm.KVM_VGIC_V3_ADDR_TYPE_DIST),
+        redist=regions[0][0] if unbounded else None,
+        regions=() if unbounded else tuple(regions),
+        initialized=initialized,
+        blocks=blocks,
+    )
+
+
+# ---- restoring ----
+
+
+def create_gic(vm: Vm, state: GicState) -> Gic:
+    """A GIC as the saved one was set up, initialised if that was; all vCPUs are there already."""
+    nr_irqs = state.nr_irqs if state.nr_irqs > NR_PRIVATE_IRQS else None
+    if state.version == 2:
+        return vm.create_vgic_v2(state.dist, state.cpu, nr_irqs, init=state.initialized)
+    regions = state.regions or None
+    return vm.create_vgic_v3(state.dist, state.redist, regions, nr_irqs, init=state.initialized)
+
+
+@functools.lru_cache(maxsize=256)
+def _segments(version: int, group: int, attrs: bytes) -> tuple[tuple[int, int, bytes], ...]:
+    """A block in parts: first and last attribute of each, and what is to be cleared before it.
+
+    Clearing comes after the distributor's control registers, and for the sources of a GICv2's SGIs
+    after the pending state, which names the receiver as a source.
+    """
+    frame = FRAME_OF_GROUP.get(group)
+    numbers = struct.unpack(f"={len(attrs) // 8}Q", attrs)
+    if frame is None:
+        return ((0, len(numbers), b""),)
+    ranks = {r.offset: r.restore for r in gic_registers(version, frame).values()}
+    clearers = _clearers(version, frame)
+    parts: list[tuple[int, int, list[int]]] = []
+    last = None
+    for at, attr in enumerate(numbers):
+        offset = attr & _ALL_ONES
+        rank = ranks.get(offset, 0)
+        part = (frame == "gicd" and rank <= _CONTROL and 0 < rank, rank == _SGI_SOURCES)
+        if part != last:
+            parts.append((at, at, []))
+            last = part
+        first, _, clearing = parts[-1]
+        if offset in clearers:
+            clearing.append(attr & ~_ALL_ONES | clearers[offset])
+        parts[-1] = (first, at + 1, clearing)
+    return tuple((first, end, _pack(clearing)) for first, end, clearing in parts)
+
+
+def restore_gic(gic: Gic, state: GicState) -> None:
+    """Write the registers and line levels of a saved GIC, whatever they are now.
+
+    Args:
+        gic: initialised, of a VM with the same vCPUs, and as many interrupts.
+        state: of a GIC of the same version.
+
+    Raises:
+        KvmError: EINVAL for a value that this host's GIC cannot have.
+    """
+    for block in state.blocks:
+        for first, end, clearing in _segments(state.version, block.group, block.attrs):
+            if clearing:
+                gic.set_attrs(block.group, clearing, b"\xff" * (len(clearing) // 2))
+            gic.set_attrs(
+                block.group,
+                block.attrs[8 * first : 8 * end],
+                block.values[block.size * first : block.size * end],
+            )

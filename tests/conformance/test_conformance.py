@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""Every call that was recorded on a real Linux KVM/arm64 has the same answer here."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+import kvmemu
+from conformance import make_scripts, recordings
+from kvmemu import constants
+from kvmemu.trace.backends import KvmemuBackend
+from kvmemu.trace.parse import parse
+from kvmemu.trace.replay import differences
+from oracle.hosts import HOSTS
+
+# Scripts about what kvmemu does not have yet (here: the ITS device), by name.
+NOT_YET = frozenset({"device-create"})
+SHOWN = 5
+
+RECORDINGS = [path for path in recordings.recordings() if path.stem not in NOT_YET]
+
+
+class _Backend(KvmemuBackend):
+    """kvmemu, and its own answer to reads: that of the descriptors behind depends on the kernel."""
+
+    def read(self, fd: int, size: int, offset: int) -> bytes:
+        if offset < 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return kvmemu.pread(fd, size, offset)
+
+
+def _id(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=_id)
+def test_answers_as_linux_did(path: Path) -> None:
+    script = parse(path.read_text(), constants.ALL)
+    found = list(differences(script, _Backend(kvmemu, recordings.host_of(path))))
+    shown = "\n".join(map(str, found[:SHOWN]))
+    assert not found, f"{len(found)} differences in {path}\n{shown}"
+
+
+def test_every_script_is_recorded_on_each_of_its_hosts() -> None:
+    missing = [_id(path) for path in recordings.expected() if not path.exists()]
+    assert not missing
+
+
+def test_no_recording_without_its_script() -> None:
+    known = set(recordings.expected())
+    kept = [path for path in recordings.recordings() if path.parent != recordings.FOUND]
+    assert [_id(path) for path in kept if path not in known] == []
+
+
+def _statements(text: str) -> str:
+    """A script or recording without answers, comments and its host line."""
+    text = re.sub(r"(?m)#.*$", "", text)
+    text = re.sub(r"(?m)^host .*$", "", text)
+    text = re.sub(r"(?ms)^= .*?(?=^\S|\Z)", "", text)
+    return re.sub(r"\s+", " ", text)
+
+
+@pytest.mark.parametrize("path", recordings.scripts(), ids=lambda path: path.stem)
+def test_recordings_are_of_the_script_as_it_is(path: Path) -> None:
+    script = _statements(path.read_text())
+    stale = [
+        _id(recorded)
+        for recorded in recordings.expected()
+        if recorded.name == path.name and _statements(recorded.read_text()) != script
+    ]
+    assert not stale
+
+
+def test_made_scripts_are_as_their_maker_writes_them() -> None:
+    assert make_scripts.stale() == []
+
+
+def test_enough_is_recorded() -> None:
+    assert sum(map(recordings.calls, recordings.recordings())) >= 2000
+    assert (
+        min(
+            sum(recordings.calls(path) for path in (recordings.HERE / host).glob("*.trace"))
+            for host in HOSTS
+        )
+        >= 2000
+    )
+
+
+def test_the_document_has_the_numbers() -> None:
+    text = (recordings.HERE.parents[1] / "docs" / "conformance.md").read_text()
+    assert recordings.table() in text

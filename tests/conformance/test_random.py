@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""Random sequences of calls are answered as a real Linux KVM/arm64 answers them, on each host.
+
+Needs the oracle (tests/oracle/fetch.py). KVMEMU_RANDOM is how many sequences a host is asked, 300
+if not set. A sequence that is answered otherwise is made as short as can be and kept as
+found/HOST-HASH.trace with Linux's answers; from then on test_conformance.py replays it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+import kvmemu
+from conformance import generator, recordings
+from kvmemu import constants
+from kvmemu.trace.backends import KvmemuBackend
+from kvmemu.trace.parse import parse
+from kvmemu.trace.replay import differences
+from oracle.hosts import HOSTS
+from oracle.linux import Linux, is_available
+
+EXAMPLES = int(os.environ.get("KVMEMU_RANDOM", "300"))
+
+
+class Mismatch(AssertionError):
+    """Linux and kvmemu answered a sequence differently."""
+
+
+def keep(host: str, trace: str) -> str:
+    """Write a trace to found/, named after its host and what it says."""
+    recordings.FOUND.mkdir(exist_ok=True)
+    name = f"{host}-{hashlib.sha256(trace.encode()).hexdigest()[:12]}.trace"
+    (recordings.FOUND / name).write_text(trace)
+    return name
+
+
+def compare(linux: Linux, text: str) -> str:
+    """Have Linux answer a script, then kvmemu.
+
+    Returns:
+        The trace that Linux answered.
+
+    Raises:
+        Mismatch: kvmemu answered otherwise; its arguments are the differences and the trace.
+    """
+    trace = linux.run(text)
+    script = parse(trace, constants.ALL)
+    found = list(differences(script, KvmemuBackend(kvmemu, linux.host)))
+    if found:
+        raise Mismatch("\n".join(map(str, found)), trace)
+    return trace
+
+
+@pytest.mark.conformance
+@pytest.mark.skipif(not is_available(), reason="the oracle's packages are not installed")
+@pytest.mark.parametrize("host", list(HOSTS))
+def test_random_sequences(host: str) -> None:
+    ids = generator.listed(host)
+    failing: list[str] = []
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(text=generator.scripts(host, ids))
+    def answers_agree(text: str) -> None:
+        try:
+            compare(linux, text)
+        except Mismatch as mismatch:
+            failing.append(mismatch.args[1])
+            raise
+
+    with Linux(host) as linux:
+        try:
+            answers_agree()
+        finally:
+            if failing:
+                print(f"kept as {keep(host, min(failing, key=len))}")

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* The GIC in a fuzzing session. Part of the tests. */
+#include "gic.h"
+
+#include <kvmemu/uapi.h>
+
+#define MAX_REGS 800
+
+/* Offsets of registers, and the group they belong to. */
+static struct {
+	uint32_t group;
+	uint32_t offset;
+} regs[MAX_REGS];
+static unsigned int nr_regs;
+
+static void add_frame(int version, enum kvmemu_gic_frame frame, uint32_t group)
+{
+	struct kvmemu_gic_reg reg = { 0 };
+	uint32_t from = 0;
+
+	while (nr_regs < MAX_REGS && !kvmemu_gic_reg_from(version, frame, from, &reg)) {
+		regs[nr_regs].group = group;
+		regs[nr_regs++].offset = reg.offset;
+		from = reg.offset + (frame == KVMEMU_ICC ? 1 : reg.bytes);
+	}
+}
+
+bool gic_setup(void)
+{
+	add_frame(2, KVMEMU_GICD, KVM_DEV_ARM_VGIC_GRP_DIST_REGS);
+	add_frame(2, KVMEMU_GICC, KVM_DEV_ARM_VGIC_GRP_CPU_REGS);
+	add_frame(3, KVMEMU_GICD, KVM_DEV_ARM_VGIC_GRP_DIST_REGS);
+	add_frame(3, KVMEMU_GICR, KVM_DEV_ARM_VGIC_GRP_REDIST_REGS);
+	add_frame(3, KVMEMU_ICC, KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS);
+	return nr_regs > 100;
+}
+
+/* An attribute of a register, with the vCPU in the upper half as GICv2 (an index) or GICv3 (an affinity) has it there. */
+static uint64_t take_register_attr(struct input *in, unsigned int at)
+{
+	uint64_t attr = regs[at].offset, whose = choose(in, 3);
+
+	if (once_in(in, 16))
+		attr += take(in, 1);
+	return attr | (once_in(in, 16) ? take(in, 4) : whose) << KVM_DEV_ARM_VGIC_V3_MPIDR_SHIFT;
+}
+
+static uint64_t take_frame_address(struct input *in)
+{
+	uint64_t base = (uint64_t)choose(in, 64) << 16;
+
+	return once_in(in, 8) ? take_number(in) : base;
+}
+
+void fill_gic_attr(struct input *in, void *argument)
+{
+	struct kvm_device_attr *attr = argument;
+	uint64_t value = take_number(in);
+	unsigned int at;
+
+	switch (choose(in, 16)) {
+	case 0:
+		attr->group = KVM_DEV_ARM_VGIC_GRP_ADDR;
+		attr->attr = choose(in, 7);
+		value = take_frame_address(in);
+		if (attr->attr == KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION)
+			value |= (uint64_t)choose(in, 8) << 52 | choose(in, 4);
+		break;
+	case 1:
+		attr->group = KVM_DEV_ARM_VGIC_GRP_NR_IRQS;
+		value = choose(in, 34) * 32;
+		break;
+	case 2:
+		attr->group = KVM_DEV_ARM_VGIC_GRP_CTRL;
+		attr->attr = choose(in, 5);
+		break;
+	case 3:
+		attr->group = KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO;
+		attr->attr = (uint64_t)choose(in, 2) << KVM_DEV_ARM_VGIC_V3_MPIDR_SHIFT | choose(in, 33) * 32;
+		break;
+	case 4:
+		attr->group = choose(in, 12);
+		attr->attr = take_number(in);
+		break;
+	default:
+		at = choose(in, nr_regs);
+		attr->group = regs[at].group;
+		attr->attr = take_register_attr(in, at);
+	}
+	attr->addr = take_address(in, 8);
+	store(attr->addr, &value, sizeof(value));
+}
+
+static long set_attr(struct kvmemu_file *device, uint32_t group, uint64_t attr, uint64_t value)
+{
+	const struct kvm_device_attr set = { .group = group, .attr = attr, .addr = (uintptr_t)&value };
+
+	return counted(kvmemu_ioctl(device, KVM_SET_DEVICE_ATTR, (uintptr_t)&set, NULL));
+}
+
+void make_gic(struct session *s, struct kvmemu_file *vm)
+{
+	struct kvm_create_device create = { .type = KVM_DEV_TYPE_ARM_VGIC_V3 };
+	bool v2 = once_in(&s->in, 3);
+	struct kvmemu_file *device;
+
+	if (v2)
+		create.type = KVM_DEV_TYPE_ARM_VGIC_V2;
+	if (counted(kvmemu_ioctl(vm, KVM_CREATE_DEVICE, (uintptr_t)&create, &device))) {
+		v2 = !v2;
+		create.type = v2 ? KVM_DEV_TYPE_ARM_VGIC_V2 : KVM_DEV_TYPE_ARM_VGIC_V3;
+		if (counted(kvmemu_ioctl(vm, KVM_CREATE_DEVICE, (uintptr_t)&create, &device)))
+			return;
+	}
+	keep_file(s, device, DEVICE);
+	if (v2) {
+		set_attr(device, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V2_ADDR_TYPE_DIST, 0x8000000);
+		set_attr(device, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V2_ADDR_TYPE_CPU, 0x8010000);
+	} else {
+		set_attr(device, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_DIST, 0x8000000);
+		set_attr(device, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_REDIST, 0x80a0000);
+	}
+	if (choose(&s->in, 8))
+		set_attr(device, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, 0);
+}
+
+void gic_batch(struct session *s)
+{
+	struct kvmemu_file *device = file_of_kind(s, DEVICE);
+	uint64_t attrs = take_address(&s->in, 64), values = take_address(&s->in, 64);
+	size_t n = choose(&s->in, 12), bytes = choose(&s->in, 100), done = 0;
+	unsigned int first = choose(&s->in, nr_regs);
+	uint32_t group = regs[first].group;
+
+	for (size_t i = 0; i < n; i++) {
+		const uint64_t attr = take_register_attr(&s->in, (first + i) % nr_regs);
+
+		store(attrs + i * 8, &attr, sizeof(attr));
+	}
+	if (once_in(&s->in, 16))
+		group = choose(&s->in, 12);
+	if (!device)
+		return;
+	if (once_in(&s->in, 2))
+		counted(kvmemu_get_attrs(device, group, (void *)attrs, n, (void *)values, bytes, &done));
+	else
+		counted(kvmemu_set_attrs(device, group, (void *)attrs, n, (void *)values, bytes, &done));
+	expect(done <= n, "a batch does no more than it was given");
+}
+
+void gic_inspect(struct session *s)
+{
+	uint32_t vcpu_id = choose(&s->in, 4), intid = once_in(&s->in, 8) ? (uint32_t)take(&s->in, 4) : choose(&s->in, 300);
+	struct kvmemu_gic_irq irq = { .intid = ~0u };
+	struct kvmemu_gic_reg reg;
+	enum kind kind;
+	struct kvmemu_file *file = any_file(s, &kind);
+
+	if (file && !counted(kvmemu_gic_irq(file, vcpu_id, intid, &irq)))
+		expect(irq.intid == intid, "the interrupt asked for is shown");
+	counted(kvmemu_gic_reg_from((int)(intid % 5), (int)vcpu_id, (uint32_t)take_number(&s->in), &reg));
+}
