@@ -6,8 +6,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-import kvmemu
 import pytest
+
+import kvmemu
 
 
 @pytest.fixture

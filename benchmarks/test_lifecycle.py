@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import os
 
-import kvmemu
 import pytest
-from kvmemu import state
 from kvmemu._core import lib
 from pytest_benchmark.fixture import BenchmarkFixture
+
+import kvmemu
+from kvmemu import state
 
 
 def _open_and_close() -> None:

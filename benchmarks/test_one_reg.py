@@ -6,11 +6,12 @@ from __future__ import annotations
 import fcntl
 import termios
 
-import kvmemu
 import pytest
-from kvmemu import constants as kvm
 from kvmemu._core import ffi, lib
 from pytest_benchmark.fixture import BenchmarkFixture
+
+import kvmemu
+from kvmemu import constants as kvm
 
 CALLS = 10_000
 SCTLR_EL1 = 0x603000000013C080

@@ -8,7 +8,12 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from kvmemu._core import ffi, lib
-from kvmemu.constants import request_name
+from kvmemu.constants import (
+    KVM_GET_DEVICE_ATTR,
+    KVM_HAS_DEVICE_ATTR,
+    KVM_SET_DEVICE_ATTR,
+    request_name,
+)
 from kvmemu.errors import check, kvm_error
 
 F = TypeVar("F", bound="File")
@@ -104,8 +109,6 @@ class File:
 
     def has_device_attr(self, group: int, attr: int) -> bool:
         """KVM_HAS_DEVICE_ATTR: whether there is such an attribute."""
-        from kvmemu.constants import KVM_HAS_DEVICE_ATTR
-
         data = bytearray(struct.pack("<IIQQ", 0, group, attr, 0))
         buffer = ffi.cast("unsigned long", ffi.from_buffer(data))
         return int(lib.kvmemu_ioctl(self.handle(), KVM_HAS_DEVICE_ATTR, buffer, ffi.NULL)) == 0
@@ -121,15 +124,13 @@ class File:
 
     def get_device_attr(self, group: int, attr: int, size: int = 8) -> int:
         """KVM_GET_DEVICE_ATTR of an attribute of `size` bytes, as an unsigned number."""
-        from kvmemu.constants import KVM_GET_DEVICE_ATTR
-
         value = bytearray(size)
         self._device_attr(KVM_GET_DEVICE_ATTR, group, attr, value)
         return int.from_bytes(value, "little")
 
-    def set_device_attr(self, group: int, attr: int, value: int | None = None, size: int = 8) -> None:
+    def set_device_attr(
+        self, group: int, attr: int, value: int | None = None, size: int = 8
+    ) -> None:
         """KVM_SET_DEVICE_ATTR; None for attributes without a value."""
-        from kvmemu.constants import KVM_SET_DEVICE_ATTR
-
         data = None if value is None else bytearray(value.to_bytes(size, "little"))
         self._device_attr(KVM_SET_DEVICE_ATTR, group, attr, data)

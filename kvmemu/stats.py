@@ -13,7 +13,7 @@ from kvmemu.file import File
 Statistics = dict[str, int | tuple[int, ...]]
 
 _HEADER = struct.Struct("<6I")  # flags, name_size, num_desc, id_offset, desc_offset, data_offset
-_DESCRIPTOR = struct.Struct("<IhHII")  # flags, exponent, size, offset, bucket_size; the name follows
+_DESCRIPTOR = struct.Struct("<IhHII")  # flags, exponent, size, offset, bucket_size; then a name
 
 
 def _read_all(file: File, chunk: int = 1 << 16) -> bytes:

@@ -167,7 +167,8 @@ class Vcpu(File):
                 init(), EPERM for an SVE register before finalize().
         """
         value = self._value
-        size: int = lib.kvmemu_get_reg(self._handle or self.handle(), register_id, value, _MAX_BYTES)
+        handle = self._handle or self.handle()
+        size: int = lib.kvmemu_get_reg(handle, register_id, value, _MAX_BYTES)
         if size == 8:
             result: int = value[0]
             return result

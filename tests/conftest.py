@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import kvmemu
 import pytest
+
+import kvmemu
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The built-in hosts. Layer: machine.
- * Made from kvmemu/profiles/ by make_builtin_hosts.py: change those, then run `make hosts`.
+ * Made from kvmemu/profiles/ by make_builtin_hosts.py: change those, run `make hosts`.
  */
 #include "host.h"
 

@@ -43,7 +43,7 @@ def c_source() -> str:
         "/* SPDX-License-Identifier: MIT */",
         "/*",
         " * The built-in hosts. Layer: machine.",
-        " * Made from kvmemu/profiles/ by make_builtin_hosts.py: change those, then run `make hosts`.",
+        " * Made from kvmemu/profiles/ by make_builtin_hosts.py: change those, run `make hosts`.",
         " */",
         '#include "host.h"',
         "",

@@ -31,11 +31,10 @@ from pathlib import Path
 # Run as a program, this file is not part of a package yet.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from clients.selftests_cases import CASES, Case, normalised
 from oracle.fetch import MissingError
 from oracle.hosts import HOSTS
 from oracle.linux import Linux, OracleError
-
-from clients.selftests_cases import CASES, Case, normalised
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

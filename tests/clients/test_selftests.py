@@ -9,11 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from oracle.fetch import MissingError
-from oracle.hosts import HOSTS
 
 from clients import selftests
 from clients.selftests_cases import CASES, Case, normalised
+from oracle.fetch import MissingError
+from oracle.hosts import HOSTS
 
 BY_NAME = {case.name: case for case in CASES}
 WITHOUT_GUEST = [

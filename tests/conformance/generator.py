@@ -125,7 +125,8 @@ class _Writer:
         return {"zero": 0, "ones": WORD, "pattern": 0x0123456789ABCDEF}[kind]
 
     def vm(self) -> str:
-        return self.pick(self.vms)
+        """A VM, more often the first."""
+        return self.pick([self.vms[0], self.vms[0], *self.vms])
 
     def vcpu(self) -> _Vcpu:
         return self.pick(self.vcpus)
@@ -279,6 +280,8 @@ class _Writer:
         group, attr = self.pick((0, 0, 0, 1, 2, 2, 3)), self.pick((0, 0, 1, 2, 3, 4))
         filters = f"u16 {self.number(0, 1024)} {self.number(0, 1024)} u8 {self.number(0, 2)} 3*0"
         value = self.pick(("0x0", "0x10000", "0x10040", "0x10001", "u32 8 0", "u32 27 0", filters))
+        if group == 2 and request == "SET" and self.draw(st.booleans()):
+            attr, value = 0, "0x10040"
         address = self.pick((f"[ {value} ]", f"[ {value} ]", f"[ {value} ]", "bad", "0"))
         what = f"u32 0 {group} u64 {attr} {address}"
         self.add(f"ioctl {self.vcpu().name} KVM_{request}_DEVICE_ATTR [ {what} ]")
@@ -332,20 +335,20 @@ class _Writer:
     # ---- VMs ----
 
     def slot(self) -> None:
-        number = self.pick((0, 1, 2, 3, 32766, 32767, 0x10000))
-        flags = self.pick((0, 0, 1, 1, 2, 3, 4))
+        number = self.pick((0, 0, 1, 1, 2, 32766, 32767, 0x10000))
+        flags = self.pick((1, 1, 1, 0, 0, 2, 3, 4))
         guest = self.pick(
-            (0, 0x10000, 0x11000, 0x20000, 0x40000, 0xFFFFFF000, 0x10000000000, 0x800)
+            (0x10000, 0x10000, 0, 0x11000, 0x40000, 0xFFFFFF000, 0x10000000000, 0x800)
         )
-        size = 0x1000 * self.pick((*SLOT_PAGES, 0, 0))
-        user = self.pick(("&mem", "&mem", "&mem", "&mem+0x1000", "&mem+0x800", "bad", "0"))
+        size = 0x1000 * self.pick((*SLOT_PAGES, *SLOT_PAGES, 0, 0))
+        user = self.pick((*["&mem"] * 10, "&mem+0x1000", "&mem+0x800", "bad", "0"))
         self.add(
             f"ioctl {self.vm()} KVM_SET_USER_MEMORY_REGION "
             f"[ u32 {number} {flags} u64 {guest:#x} {size:#x} {user} ]"
         )
 
     def dirty_log(self) -> None:
-        number = self.pick((0, 1, 2, 3, 32767))
+        number = self.pick((0, 0, 0, 1, 1, 2, 32767))
         bitmap = self.pick(("[ 4*0x55 ]", "[ 4*0x55 ]", "[ 4*0x55 ]", "[ -1 ]", "bad"))
         if self.draw(st.booleans()):
             self.add(f"ioctl {self.vm()} KVM_GET_DIRTY_LOG [ u32 {number} 0 u64 {bitmap} ]")
@@ -372,7 +375,7 @@ _STEPS: dict[Callable[[_Writer], None], int] = {
     _Writer.set_and_get: 16, _Writer.get: 10, _Writer.set: 12, _Writer.copy_register: 3,
     _Writer.init: 8, _Writer.finalize: 3, _Writer.run_at_once: 8, _Writer.run_asleep: 2,
     _Writer.events: 5, _Writer.mp_state: 4, _Writer.attribute: 7, _Writer.pmu: 3,
-    _Writer.slot: 5, _Writer.dirty_log: 4, _Writer.enable_cap: 2, _Writer.irq_line: 3,
+    _Writer.slot: 7, _Writer.dirty_log: 7, _Writer.enable_cap: 2, _Writer.irq_line: 3,
     _Writer.reg_list: 2, _Writer.bad_pointer: 3, _Writer.guest_debug: 1, _Writer.create_vcpu: 3,
     _Writer.create_vm: 1, _Writer.close: 1,
 }  # fmt: skip

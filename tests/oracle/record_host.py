@@ -15,7 +15,6 @@ from pathlib import Path
 
 from kvmemu.trace.parse import parse
 from kvmemu.trace.statements import Get, Ioctl
-
 from oracle.hosts import HOSTS, MODELS
 from oracle.linux import Linux
 
@@ -193,7 +192,7 @@ def profile(name: str) -> str:
         icc_ctlr = ask_icc_ctlr(linux, target) if model.gic_version == 3 else 0
 
     def rows(pairs: Iterable[tuple[str, int]]) -> list[str]:
-        return [f"{key} = {value:#x}" if value > 4096 else f"{key} = {value}" for key, value in pairs]
+        return [f"{key} = {value:{'#x' if value > 4096 else ''}}" for key, value in pairs]
 
     return "\n".join(
         [

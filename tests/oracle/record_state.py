@@ -18,7 +18,6 @@ from kvmemu.registers import find, reg_bytes
 from kvmemu.state import VcpuState, VmState, store
 from kvmemu.trace.parse import parse
 from kvmemu.trace.statements import Get
-
 from oracle.linux import Linux
 from oracle.record_host import ask_target, host_facts
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`kvmemu bench`: the figures are there and are ratios of what was measured; no figure is judged."""
+"""`kvmemu bench`: figures are there, as ratios of what was measured; none is judged."""
 
 from __future__ import annotations
 

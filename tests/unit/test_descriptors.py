@@ -13,8 +13,9 @@ import select
 import struct
 from collections.abc import Iterator
 
-import kvmemu
 import pytest
+
+import kvmemu
 from kvmemu import constants as kvm
 
 PSTATE = 0x6030000000100042

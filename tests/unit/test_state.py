@@ -7,8 +7,9 @@ import hashlib
 import random
 from pathlib import Path
 
-import kvmemu
 import pytest
+
+import kvmemu
 from kvmemu import constants as kvm
 from kvmemu import demo, state
 
@@ -130,9 +131,13 @@ def test_binary_file_is_refused_in_words(tmp_path: Path) -> None:
 
 def test_state_of_another_machine_names_the_register() -> None:
     recorded = state.load(demo.RECORDED)
-    with kvmemu.System("gicv3-neoverse-n1") as system, system.create_vm() as vm:
-        with pytest.raises(state.RestoreError, match=r"vCPU 0: MIDR_EL1 cannot be set to 0xf0510"):
-            state.restore(recorded, vm)
+    why = "vCPU 0: MIDR_EL1 cannot be set to 0xf0510"
+    with (
+        kvmemu.System("gicv3-neoverse-n1") as system,
+        system.create_vm() as vm,
+        pytest.raises(state.RestoreError, match=why),
+    ):
+        state.restore(recorded, vm)
 
 
 def test_vm_that_is_not_new_is_refused(vm: kvmemu.Vm) -> None:

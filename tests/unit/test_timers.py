@@ -6,8 +6,9 @@ from __future__ import annotations
 import itertools
 import random
 
-import kvmemu
 import pytest
+
+import kvmemu
 from kvmemu import constants as kvm
 
 ENABLE, IMASK, ISTATUS = 1, 2, 4

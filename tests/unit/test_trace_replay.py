@@ -374,7 +374,7 @@ def test_kvmemu_backend_names_its_host(backend: FakeBackend) -> None:
             hosts.append(host)
             return backend.open()
 
-        ioctl, close, dup = backend.ioctl, backend.close, backend.dup
+        ioctl, close, dup, pread = backend.ioctl, backend.close, backend.dup, backend.read
 
     parsed = script("open a\nioctl a 1 0")
     answers = [answer for _, answer in replay(parsed, KvmemuBackend(Module(), "gicv2-cortex-a72"))]

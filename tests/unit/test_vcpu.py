@@ -10,8 +10,9 @@ import struct
 import threading
 import time
 
-import kvmemu
 import pytest
+
+import kvmemu
 from kvmemu import constants as kvm
 
 
