@@ -60,7 +60,7 @@ $(BUILD)/%.o: %.c $(HEADERS)
 
 .PHONY: packages
 packages: ## say which Debian packages conformance needs and lacks; INSTALL=1 installs them
-	$(PYTHON) tests/oracle/fetch.py $(if $(INSTALL),--install)
+	$(PYTHON) tests/packages.py $(if $(INSTALL),--install)
 
 .PHONY: conformance
 conformance: $(STAMP) packages preload ## against a real Linux, its selftests, the sanitizers, the fuzzer

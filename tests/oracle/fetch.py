@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,13 +56,17 @@ def cache_dir() -> Path:
     return Path(cache) / "kvmemu-oracle"
 
 
-def missing_packages() -> list[str]:
-    """The packages that must be installed, by what they would bring."""
+def missing_packages(packages: Mapping[str, str] = PACKAGES) -> list[str]:
+    """The packages that must be installed, by what they would bring.
+
+    Args:
+        packages: a command or file that shows that a package is there -> the package.
+    """
 
     def is_there(evidence: str) -> bool:
         return Path(evidence).exists() if "/" in evidence else shutil.which(evidence) is not None
 
-    return [package for evidence, package in PACKAGES.items() if not is_there(evidence)]
+    return [package for evidence, package in packages.items() if not is_there(evidence)]
 
 
 def find_kernel() -> Kernel | None:
@@ -96,7 +101,11 @@ def require() -> Kernel:
 
 
 def _run(*command: str, cwd: Path | None = None) -> str:
-    return subprocess.run(command, cwd=cwd, check=True, stdout=subprocess.PIPE, text=True).stdout
+    # A package that asks questions would wait for ever for the answers.
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    return subprocess.run(
+        command, cwd=cwd, env=environment, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
 
 
 def _fetch_kernel() -> None:
@@ -111,19 +120,19 @@ def _fetch_kernel() -> None:
     _run("dpkg", "-x", str(archive), str(cache / "root"))
 
 
-def install() -> None:
-    """Install the missing packages and unpack the kernel.
+def install(packages: Mapping[str, str] = PACKAGES) -> None:
+    """Install the missing ones of these packages and unpack the kernel.
 
     Raises:
         MissingError: not root.
         subprocess.CalledProcessError: a package tool failed, and said why.
     """
-    packages = missing_packages()
-    if (packages or find_kernel() is None) and os.geteuid() != 0:
-        raise MissingError("Installing the oracle's packages needs root.")
-    if packages:
+    missing = missing_packages(packages)
+    if (missing or find_kernel() is None) and os.geteuid() != 0:
+        raise MissingError("Installing Debian packages needs root.")
+    if missing:
         _run("apt-get", "update", "-qq")
-        _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages)
+        _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing)
     if find_kernel() is None:
         _fetch_kernel()
 
