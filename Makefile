@@ -37,7 +37,19 @@ demo: $(STAMP) ## restore a recorded VM, let time pass, save it, compare
 test: $(STAMP) ## the tests that need nothing but Python and a C compiler
 	$(BIN)/python -m pytest
 
-$(STAMP): pyproject.toml setup.py kvmemu/_ffi_build.py $(CORE) $(HEADERS) csrc/bench/bench.c
+# Debian keeps these two apart from python3 itself.
+CAN_BUILD := import ensurepip, os, sys, sysconfig; \
+	sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))
+
+.PHONY: python
+python:
+	@$(PYTHON) -c '$(CAN_BUILD)' 2>/dev/null || { \
+		echo "$(PYTHON) lacks its headers or its venv module: Debian has them in python3-dev and python3-venv."; \
+		test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "Installing them." && \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends python3-dev python3-venv >/dev/null; }
+
+$(STAMP): pyproject.toml setup.py kvmemu/_ffi_build.py $(CORE) $(HEADERS) csrc/bench/bench.c | python
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	@touch $@
