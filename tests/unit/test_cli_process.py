@@ -109,13 +109,16 @@ def test_broken_pipe_is_quiet() -> None:
 def test_interrupt_is_quiet(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
+    # A shell starts what runs in the background with SIGINT ignored, and children inherit it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [*PROGRAM, "replay", str(fifo)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
+        signal.signal(signal.SIGINT, before)
         with fifo.open("w"):  # which waits until the program reads from it
             time.sleep(0.05)
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate()
+            out, err = process.communicate(timeout=60)
         assert (process.returncode, out, err.strip()) == (cli.INTERRUPTED, b"", b"")
 
 
