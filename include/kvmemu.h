@@ -142,6 +142,20 @@ KVMEMU_API int kvmemu_gic_irq(struct kvmemu_file *file, uint32_t vcpu_id, uint32
  * there is none, the next one after it, so that they may be listed. 0, -ENOENT past the last one, -EINVAL for a version or
  * frame that there is not.
  */
+/*
+ * What is part of a saved VM, and in which order it is restored. KVMEMU_RESTORE_NOT: a constant, or another view of what
+ * is saved already.
+ */
+enum kvmemu_gic_restore {
+	KVMEMU_RESTORE_NOT,
+	KVMEMU_RESTORE_REVISION,	/* chooses the behaviour of the rest */
+	KVMEMU_RESTORE_CONTROL,		/* what is pending is queued only while the distributor is on */
+	KVMEMU_RESTORE_TABLES,		/* addresses of tables: KVM corrects what is written, even a value it gave */
+	KVMEMU_RESTORE_CONFIG,		/* where interrupts go, and what they are: they are queued there */
+	KVMEMU_RESTORE_STATE,
+	KVMEMU_RESTORE_SGI_SOURCES,	/* after the pending state, which makes the receiver a sender */
+};
+
 enum kvmemu_gic_frame { KVMEMU_GICD, KVMEMU_GICR, KVMEMU_GICC, KVMEMU_ICC };
 
 struct kvmemu_gic_reg {
@@ -150,7 +164,7 @@ struct kvmemu_gic_reg {
 	uint32_t bytes;		/* 4 or 8; attributes of frames are of 4 */
 	uint32_t bits_per_intid;	/* of the field of each interrupt; 0: there are none */
 	uint32_t intid;		/* that the first field is for */
-	uint32_t restore;	/* 0: no state of its own; else when it is to be restored, small numbers first */
+	uint32_t restore;	/* enum kvmemu_gic_restore */
 	uint32_t cleared_by;	/* the register to write ones to before that; 0: writing restores it as a whole */
 };
 

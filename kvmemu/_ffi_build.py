@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HEADERS = (
     "include/kvmemu.h",
     "csrc/ioctl/constants.h",
+    "csrc/ioctl/guest.h",
     "csrc/reg/names.h",
     "csrc/bench/bench.h",
 )

@@ -13,9 +13,10 @@ import os
 import statistics
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from kvmemu import bench_vm
 from kvmemu import constants as kvm
 from kvmemu._core import ffi, lib
 from kvmemu.errors import kvm_error
@@ -140,21 +141,57 @@ def subjects(system: System, vcpu: Vcpu, pipe: int, n: int) -> Iterator[Subject]
         "vcpu.create", "ns/vCPU", FLOOR,
         lambda: _each(lib.kvmemu_bench_create_vm(handle, NR_VCPUS, few), few * NR_VCPUS),
     )  # fmt: skip
+    yield from _irq_subjects(system, n)
+    for name, baseline, once in bench_vm.measured(system):
+        yield Subject(name, "ns/vCPU", baseline, once)
 
 
-def measure(rounds: int = ROUNDS, calls: int = 20_000) -> list[Result]:
-    """Measure everything.
+def _irq_subjects(system: System, n: int) -> Iterator[Subject]:
+    vm = system.create_vm()
+    vm.create_vcpus(1)
+    vm.create_vgic_v3().dist["GICD_CTLR"] = 2
+    handle, spi = vm.handle(), kvm.KVM_ARM_IRQ_TYPE_SPI << kvm.KVM_ARM_IRQ_TYPE_SHIFT | 40
+    yield Subject(
+        "irq.line.c", "ns/call", FLOOR,
+        lambda: _each(lib.kvmemu_bench_irq_line(handle, spi, n), n),
+    )  # fmt: skip
+    yield Subject(
+        "irq.line.python", "ns/call", FCNTL,
+        lambda: _python(lambda: vm.spi(40, True), n // 10),
+    )  # fmt: skip
+
+
+def _chosen(all_subjects: list[Subject], names: Sequence[str]) -> list[Subject]:
+    """Those whose names begin with one of the names, and the baselines that they need."""
+    for name in names:
+        if not any(subject.name.startswith(name) for subject in all_subjects):
+            known = ", ".join(subject.name for subject in all_subjects)
+            raise ValueError(f"no measurement is called {name!r}; there are {known}")
+    chosen = {s.name for s in all_subjects if not names or s.name.startswith(tuple(names))}
+    chosen |= {s.baseline for s in all_subjects if s.name in chosen and s.baseline}
+    return [subject for subject in all_subjects if subject.name in chosen]
+
+
+def measure(
+    rounds: int = ROUNDS, calls: int = 20_000, names: Sequence[str] = ()
+) -> list[Result]:
+    """Measure.
 
     Args:
         rounds: how often; the median is taken.
         calls: calls in C a round and subject; a tenth of them from Python.
+        names: beginnings of the names of what to measure; none stands for everything. Baselines
+            of what is measured are measured too.
+
+    Raises:
+        ValueError: there is nothing of such a name.
     """
     reader, writer = os.pipe()
     try:
         with System("gicv3-max") as system, system.create_vm() as vm:
             vcpu = vm.create_vcpu()
             vcpu.init()
-            all_subjects = list(subjects(system, vcpu, reader, calls))
+            all_subjects = _chosen(list(subjects(system, vcpu, reader, calls)), names)
             times: dict[str, list[float]] = {subject.name: [] for subject in all_subjects}
             for _ in range(rounds):
                 for subject in all_subjects:

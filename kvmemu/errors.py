@@ -27,6 +27,14 @@ class HostError(ValueError):
     """A host profile that does not exist or cannot be used, in a sentence."""
 
 
+class StateFileError(ValueError):
+    """A state file that cannot be used, in a sentence."""
+
+
+class RestoreError(Exception):
+    """A state that does not fit the VM, in a sentence. The VM may be partly restored: drop it."""
+
+
 def _twin(code: int) -> type[KvmError]:
     """KvmError, or it and the class OSError would have been for this errno."""
     builtin = type(OSError(code, ""))

@@ -14,7 +14,7 @@ from kvmemu.constants import (
     KVM_SET_DEVICE_ATTR,
     request_name,
 )
-from kvmemu.errors import check, kvm_error
+from kvmemu.errors import KvmError, check, kvm_error
 
 F = TypeVar("F", bound="File")
 
@@ -24,6 +24,8 @@ class File:
 
     def __init__(self, handle: Any) -> None:
         self._handle = ffi.gc(handle, lib.kvmemu_close)
+        self._attr: Any = None
+        self._attr_address = 0
 
     def __str__(self) -> str:
         return type(self).__name__
@@ -96,7 +98,8 @@ class File:
         """The core's file that a request creates."""
         created = ffi.new("struct kvmemu_file **")
         result = lib.kvmemu_ioctl(self.handle(), request, arg & 0xFFFFFFFFFFFFFFFF, created)
-        check(result, f"{request_name(request)} on {self}")
+        if result < 0:
+            raise kvm_error(-result, f"{request_name(request)} on {self}")
         return created[0]
 
     def _packed(self, request: int, layout: str, *values: int) -> tuple[Any, ...]:
@@ -107,30 +110,60 @@ class File:
 
     # ---- device attributes: vCPUs and devices have them ----
 
+    def try_device_attr(
+        self, request: int, group: int, attr: int, value: int | None = None
+    ) -> tuple[int, int]:
+        """A call with an attribute, without an exception.
+
+        Args:
+            request: KVM_GET_DEVICE_ATTR, KVM_SET_DEVICE_ATTR or KVM_HAS_DEVICE_ATTR.
+            value: what is set, or what stands where the answer goes; None passes no address.
+
+        Returns:
+            0 or a negative errno, and the value after the call, of up to 8 bytes.
+        """
+        data = self._attr
+        if data is None:
+            # struct kvm_device_attr, and the value behind it.
+            data = self._attr = ffi.new("uint64_t[4]")
+            self._attr_address = int(ffi.cast("unsigned long", data))
+        data[0] = group << 32
+        data[1] = attr
+        data[2] = 0 if value is None else self._attr_address + 24
+        data[3] = value or 0
+        handle = self._handle or self.handle()
+        result = lib.kvmemu_ioctl(handle, request, self._attr_address, ffi.NULL)
+        return result, data[3]
+
+    def _attr_error(self, result: int, request: int, group: int, attr: int) -> KvmError:
+        call = f"{request_name(request)} on {self}, group {group}, attribute {attr:#x}"
+        return kvm_error(-result, call)
+
     def has_device_attr(self, group: int, attr: int) -> bool:
         """KVM_HAS_DEVICE_ATTR: whether there is such an attribute."""
-        data = bytearray(struct.pack("<IIQQ", 0, group, attr, 0))
-        buffer = ffi.cast("unsigned long", ffi.from_buffer(data))
-        return int(lib.kvmemu_ioctl(self.handle(), KVM_HAS_DEVICE_ATTR, buffer, ffi.NULL)) == 0
+        return self.try_device_attr(KVM_HAS_DEVICE_ATTR, group, attr)[0] == 0
 
-    def _device_attr(self, request: int, group: int, attr: int, value: bytearray | None) -> None:
-        buffer = ffi.from_buffer(value) if value is not None else ffi.NULL
-        address = int(ffi.cast("unsigned long", buffer))
-        data = bytearray(struct.pack("<IIQQ", 0, group, attr, address))
-        result = lib.kvmemu_ioctl(
-            self.handle(), request, ffi.cast("unsigned long", ffi.from_buffer(data)), ffi.NULL
-        )
-        check(result, f"{request_name(request)} on {self}, group {group}, attribute {attr:#x}")
+    def get_device_attr(self, group: int, attr: int, size: int = 8, value: int = 0) -> int:
+        """KVM_GET_DEVICE_ATTR of an attribute of `size` bytes, 8 at most, as an unsigned number.
 
-    def get_device_attr(self, group: int, attr: int, size: int = 8) -> int:
-        """KVM_GET_DEVICE_ATTR of an attribute of `size` bytes, as an unsigned number."""
-        value = bytearray(size)
-        self._device_attr(KVM_GET_DEVICE_ATTR, group, attr, value)
-        return int.from_bytes(value, "little")
+        Args:
+            value: what stands where the answer goes, for attributes that ask for it.
+        """
+        result, found = self.try_device_attr(KVM_GET_DEVICE_ATTR, group, attr, value)
+        if result < 0:
+            raise self._attr_error(result, KVM_GET_DEVICE_ATTR, group, attr)
+        return found & (1 << 8 * size) - 1
 
     def set_device_attr(
         self, group: int, attr: int, value: int | None = None, size: int = 8
     ) -> None:
-        """KVM_SET_DEVICE_ATTR; None for attributes without a value."""
-        data = None if value is None else bytearray(value.to_bytes(size, "little"))
-        self._device_attr(KVM_SET_DEVICE_ATTR, group, attr, data)
+        """KVM_SET_DEVICE_ATTR of up to 8 bytes; None for attributes without a value.
+
+        Raises:
+            OverflowError: the value is negative or wider than `size` bytes.
+        """
+        if value is not None and not 0 <= value < 1 << 8 * size:
+            raise OverflowError(f"{value:#x} does not fit in {size} bytes")
+        result, _ = self.try_device_attr(KVM_SET_DEVICE_ATTR, group, attr, value)
+        if result < 0:
+            raise self._attr_error(result, KVM_SET_DEVICE_ATTR, group, attr)

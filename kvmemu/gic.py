@@ -62,8 +62,9 @@ class Device(File):
         values = ffi.new("char[]", count * size or 1)
         room = count * size
         result = lib.kvmemu_get_attrs(
-            self.handle(), group, ffi.from_buffer("uint64_t[]", attrs), count, values, room, self._done
-        )
+            self.handle(), group, ffi.from_buffer("uint64_t[]", attrs), count, values, room,
+            self._done,
+        )  # fmt: skip
         if result < 0:
             raise self._batch_error("reading", result, group, attrs)
         data: bytes = ffi.buffer(values, room)[:]
@@ -126,9 +127,9 @@ class FrameRegisters(MutableMapping[str | int, int]):
         return [(attr, _WORD, 0), (attr + _WORD, _WORD, 32)]
 
     def __getitem__(self, key: str | int) -> int:
-        words = self._words(self.register(key))
         return sum(
-            self._gic.get_device_attr(self._group, attr, size) << shift for attr, size, shift in words
+            self._gic.get_device_attr(self._group, attr, size) << shift
+            for attr, size, shift in self._words(self.register(key))
         )
 
     def __setitem__(self, key: str | int, value: int) -> None:
@@ -370,14 +371,12 @@ class VgicV3(Gic):
         found: list[tuple[int, int]] = []
         kind = kvm.KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION
         while True:
-            value = bytearray(struct.pack("<Q", len(found)))
             try:
-                self._device_attr(
-                    kvm.KVM_GET_DEVICE_ATTR, kvm.KVM_DEV_ARM_VGIC_GRP_ADDR, kind, value
+                region = self.get_device_attr(
+                    kvm.KVM_DEV_ARM_VGIC_GRP_ADDR, kind, value=len(found)
                 )
             except FileNotFoundError:
                 return found
-            (region,) = struct.unpack("<Q", value)
             found.append((region & _REGION_BASE_MASK, region >> _REGION_COUNT_SHIFT))
 
     def add_region(self, index: int, base: int, count: int) -> None:

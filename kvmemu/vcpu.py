@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 from kvmemu._core import ffi, lib
 from kvmemu.constants import (
     KVM_ARM32_VCPU_PSCI_0_2,
+    KVM_ARM_IRQ_TYPE_PPI,
+    KVM_ARM_IRQ_TYPE_SHIFT,
+    KVM_ARM_IRQ_VCPU2_SHIFT,
+    KVM_ARM_IRQ_VCPU_SHIFT,
     KVM_ARM_VCPU_FINALIZE,
     KVM_ARM_VCPU_INIT,
     KVM_ARM_VCPU_PSCI_0_2,
@@ -70,6 +74,7 @@ class Vcpu(File):
         self.arch = "arm" if lib.kvmemu_arch(handle) == 32 else "arm64"
         self.regs = Registers(self)
         self._value = ffi.new(_U64, _MAX_BYTES // 8)
+        self._address = int(ffi.cast("unsigned long", self._value))
 
     def __str__(self) -> str:
         return f"vCPU {self.id}"
@@ -110,7 +115,8 @@ class Vcpu(File):
     @property
     def mp_state(self) -> int:
         """KVM_MP_STATE_*: runnable, stopped or suspended."""
-        return int(self._packed(KVM_GET_MP_STATE, "<I", 0)[0])
+        self.ioctl(KVM_GET_MP_STATE, self._address)
+        return int(self._value[0]) & 0xFFFFFFFF
 
     @mp_state.setter
     def mp_state(self, state: int) -> None:
@@ -119,8 +125,9 @@ class Vcpu(File):
     @property
     def events(self) -> VcpuEvents:
         """KVM_GET_VCPU_EVENTS."""
-        pending, has_esr, _, esr = self._packed(KVM_GET_VCPU_EVENTS, _EVENTS, 0, 0, 0, 0)
-        return VcpuEvents(bool(pending), esr if has_esr else None)
+        self.ioctl(KVM_GET_VCPU_EVENTS, self._address)
+        flags = self._value[0]  # serror_pending, serror_has_esr, ext_dabt_pending
+        return VcpuEvents(flags & 0xFF != 0, self._value[1] if flags >> 8 & 0xFF else None)
 
     @events.setter
     def events(self, events: VcpuEvents) -> None:
@@ -255,6 +262,16 @@ class Vcpu(File):
                 ready to run.
         """
         self.ioctl(KVM_RUN)
+
+    def ppi(self, intid: int, level: bool) -> None:
+        """KVM_IRQ_LINE of one of this vCPU's private interrupts, 16 to 31.
+
+        Raises:
+            KvmError: ENXIO without a GIC in the kernel, EINVAL for another number.
+        """
+        whose = self.index >> 8 << KVM_ARM_IRQ_VCPU2_SHIFT
+        whose |= (self.index & 0xFF) << KVM_ARM_IRQ_VCPU_SHIFT
+        self.vm.irq_line(KVM_ARM_IRQ_TYPE_PPI << KVM_ARM_IRQ_TYPE_SHIFT | whose | intid, level)
 
     def stats(self) -> Statistics:
         """KVM_GET_STATS_FD: this vCPU's statistics as they are now."""

@@ -10,11 +10,8 @@ from typing import Any
 
 from kvmemu._core import ffi, lib
 from kvmemu.constants import (
-    KVM_ARM_IRQ_TYPE_PPI,
     KVM_ARM_IRQ_TYPE_SHIFT,
     KVM_ARM_IRQ_TYPE_SPI,
-    KVM_ARM_IRQ_VCPU2_SHIFT,
-    KVM_ARM_IRQ_VCPU_SHIFT,
     KVM_ARM_PREFERRED_TARGET,
     KVM_CHECK_EXTENSION,
     KVM_CLEAR_DIRTY_LOG,
@@ -37,7 +34,6 @@ from kvmemu.file import File
 from kvmemu.gic import Gic, VgicV2, VgicV3
 from kvmemu.stats import Statistics, read_statistics
 from kvmemu.vcpu import Vcpu
-
 
 VIRT_DIST = 0x0800_0000  # where QEMU's virt machine has its GIC
 VIRT_CPU = 0x0801_0000
@@ -143,8 +139,8 @@ class Vm(File):
             size: bytes; the buffer's length if None.
 
         Raises:
-            KvmError: EINVAL for a bad alignment or a forbidden change, EEXIST for an overlap, EFAULT
-                beyond the VM's address space.
+            KvmError: EINVAL for a bad alignment or a forbidden change, EEXIST for an overlap,
+                EFAULT beyond the VM's address space.
         """
         address, length = 0, 0
         if isinstance(memory, int):
@@ -273,11 +269,6 @@ class Vm(File):
             KvmError: ENXIO without a GIC in the kernel, EINVAL if there is no such interrupt.
         """
         self.irq_line(KVM_ARM_IRQ_TYPE_SPI << KVM_ARM_IRQ_TYPE_SHIFT | intid, level)
-
-    def ppi(self, index: int, intid: int, level: bool) -> None:
-        """KVM_IRQ_LINE of a private interrupt, 16 to 31, of the vCPU at an index."""
-        whose = index >> 8 << KVM_ARM_IRQ_VCPU2_SHIFT | (index & 0xFF) << KVM_ARM_IRQ_VCPU_SHIFT
-        self.irq_line(KVM_ARM_IRQ_TYPE_PPI << KVM_ARM_IRQ_TYPE_SHIFT | whose | intid, level)
 
     def irq_line(self, irq: int, level: bool) -> None:
         """KVM_IRQ_LINE. irq: type in bits 27:24, vCPU in 31:28 and 23:16, number in 15:0.

@@ -19,6 +19,18 @@ double kvmemu_bench_set_one_reg(struct kvmemu_file *vcpu, uint64_t id, uint64_t 
 double kvmemu_bench_get_regs(struct kvmemu_file *vcpu, const uint64_t *ids, size_t nr_ids, uint64_t n);
 double kvmemu_bench_set_regs(struct kvmemu_file *vcpu, const uint64_t *ids, size_t nr_ids, uint64_t n);
 
+/*
+ * The same once for each of nr_vcpus vCPUs, into memory of its own for each, as saving and restoring a VM must; and
+ * kvmemu_get_attrs() or kvmemu_set_attrs() of these attributes, whose values are of size bytes. set writes back what was
+ * read first.
+ */
+double kvmemu_bench_vcpus(struct kvmemu_file *const *vcpus, size_t nr_vcpus, const uint64_t *ids, size_t nr_ids, int set);
+double kvmemu_bench_attrs(struct kvmemu_file *device, uint32_t group, const uint64_t *attrs, size_t n, size_t size,
+			  int set);
+
+/* KVM_IRQ_LINE: up and down by turns. */
+double kvmemu_bench_irq_line(struct kvmemu_file *vm, uint32_t irq, uint64_t n);
+
 /* KVM_CREATE_VM and close; KVM_CREATE_VM with nr_vcpus vCPUs, and close of all. */
 double kvmemu_bench_create_vm(struct kvmemu_file *system, unsigned int nr_vcpus, uint64_t n);
 

@@ -23,12 +23,12 @@
 #include <unistd.h>
 
 #include "../machine/host.h"
+#include "../vm/event.h"
 #include "../vm/vcpu.h"
 #include "file.h"
 
 #define CHUNK_SLOTS 1024
 #define NR_CHUNKS 1024
-#define FIRST_OWN_NUMBER 512
 
 typedef _Atomic(struct kvmemu_file *) slot;
 
@@ -111,25 +111,50 @@ static bool is_zero(const void *memory, size_t bytes)
 	return true;
 }
 
-/* Moves a vCPU's shared pages into a descriptor, without moving them in memory. */
-static int share_run_pages(struct vcpu *vcpu)
+/* Sealed: ftruncate(2) by the caller must not take the pages away from under us. */
+static int new_pages_file(const struct vcpu *vcpu)
 {
-	int fd = memfd_create("kvm-vcpu", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	void *copy = MAP_FAILED;
-	int err;
+	int fd = memfd_create("kvm-vcpu", MFD_CLOEXEC | MFD_ALLOW_SEALING), err;
 
 	if (fd < 0)
 		return -errno;
-	/* Sealed: ftruncate(2) by the caller must not take the pages away from under us. */
 	if (!ftruncate(fd, (off_t)vcpu->run_bytes) &&
 	    !fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
-		copy = mmap(NULL, vcpu->run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+/* The file with the VM's ring is the first vCPU's; that page of the others' files is not used. */
+static int pages_file(const struct vcpu *vcpu)
+{
+	const struct buses *buses = &vcpu->vm->buses;
+	int fd;
+
+	if (vcpu->index || !buses->ring)
+		return new_pages_file(vcpu);
+	fd = fcntl(buses->ring_fd, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Moves a vCPU's own pages into a descriptor, without moving them in memory. */
+static int share_run_pages(struct vcpu *vcpu)
+{
+	size_t bytes = vcpu->vm->buses.ring ? vcpu->vm->host->page_bytes : vcpu->run_bytes;
+	int fd = pages_file(vcpu), err;
+	void *copy;
+
+	if (fd < 0)
+		return fd;
+	copy = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (copy == MAP_FAILED)
 		goto fail;
-	if (!is_zero(vcpu->run, vcpu->run_bytes))	/* else the pages need not exist yet */
-		memcpy(copy, vcpu->run, vcpu->run_bytes);
-	if (mremap(copy, vcpu->run_bytes, vcpu->run_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, vcpu->run) == MAP_FAILED) {
-		munmap(copy, vcpu->run_bytes);
+	/* The first vCPU's page may be left from one that did not come to be. Others need not exist yet. */
+	if (!vcpu->index || !is_zero(vcpu->run, bytes))
+		memcpy(copy, vcpu->run, bytes);
+	if (mremap(copy, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, vcpu->run) == MAP_FAILED) {
+		munmap(copy, bytes);
 		goto fail;
 	}
 	return fd;
@@ -139,20 +164,28 @@ fail:
 	return err;
 }
 
+void descriptor_show_ring(int fd, void *addr, size_t len, int prot, int flags, off_t offset)
+{
+	struct kvmemu_file *file = kvmemu_fd_file(fd);
+	const struct vcpu *vcpu = file && file->kind == FILE_VCPU ? file->vcpu : NULL;
+	off_t page;
+
+	if (vcpu && vcpu->index && vcpu->vm->buses.ring) {
+		page = (off_t)vcpu->vm->host->page_bytes;
+		if (offset <= page && offset + (off_t)len > page)
+			mmap((char *)addr + (page - offset), (size_t)page, prot,
+			     (flags & (MAP_SHARED | MAP_PRIVATE)) | MAP_FIXED, vcpu->vm->buses.ring_fd, page);
+	}
+	if (file)
+		file_put(file);
+}
+
 /*
  * An event that never goes away. Its number is a high one: programs count on the lowest, and close ranges of low ones.
  */
 static int make_ready_fd(void)
 {
-	int low = eventfd(1, EFD_CLOEXEC), fd;
-
-	if (low < 0)
-		return -1;
-	fd = fcntl(low, F_DUPFD_CLOEXEC, FIRST_OWN_NUMBER);
-	if (fd < 0)
-		return low;
-	close(low);
-	return fd;
+	return event_move_away(eventfd(1, EFD_CLOEXEC));
 }
 
 /* Has an epoll instance watch that event; made anew where the program has closed it. */

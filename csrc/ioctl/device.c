@@ -4,11 +4,28 @@
 
 #include <errno.h>
 
+#include "../machine/host.h"
 #include "../vm/vm.h"
 #include "kvmemu/uapi.h"
 #include "user.h"
 
-static const struct device_ops *const kinds[] = { &vgic_v2_ops, &vgic_v3_ops };
+static bool its_on_host(const struct vm *vm)
+{
+	return vm->host->gic.version == 3 && vm->host->gic.its;
+}
+
+static int its_create(struct vm *vm)
+{
+	(void)vm;
+	return -ENODEV;
+}
+
+/* There is one on the host, but none can be made yet. */
+static const struct device_ops its_ops = {
+	.type = KVM_DEV_TYPE_ARM_VGIC_ITS, .on_host = its_on_host, .create = its_create
+};
+
+static const struct device_ops *const kinds[] = { &vgic_v2_ops, &vgic_v3_ops, &vfio_ops, &its_ops };
 
 static const struct device_ops *find(const struct vm *vm, uint32_t type)
 {
@@ -26,6 +43,21 @@ static int create_locked(struct vm *vm, const struct device_ops *ops)
 	err = ops->create(vm);
 	pthread_mutex_unlock(&vm->lock);
 	return err;
+}
+
+/* The child of a fork has the descriptor, but not the VM. */
+static void release_locked(struct vm *vm, const struct device_ops *ops)
+{
+	if (!ops->release || vm->process != process_generation())
+		return;
+	pthread_mutex_lock(&vm->lock);
+	ops->release(vm);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+void device_release(struct kvmemu_file *file)
+{
+	release_locked(file->vm, file->device);
 }
 
 /* Without descriptors the file is in call->created alone, and only if the call succeeds. */
@@ -70,8 +102,10 @@ long device_create(struct call *call)
 	if (ret)
 		return ret;
 	file = file_alloc(FILE_DEVICE);
-	if (!file)
+	if (!file) {
+		release_locked(call->vm, ops);
 		return -ENOMEM;
+	}
 	file->vm = vm_get(call->vm);
 	file->device = ops;
 	return hand_over(call, file, &cd);
@@ -101,6 +135,8 @@ static long attr_call(struct call *call, int (*handle)(struct vm *vm, const stru
 {
 	struct kvm_device_attr attr;
 
+	if (!handle)
+		return -EPERM;
 	if (user_read(&attr, call->arg, sizeof(attr)))
 		return -EFAULT;
 	return handle(call->vm, &attr);
@@ -138,7 +174,10 @@ static int access_many(struct kvmemu_file *file, const struct attr_batch *batch)
 	*batch->done = 0;
 	if (file->kind != FILE_DEVICE || !file->device->many)
 		return -EINVAL;
-	return vm_is_usable(file->vm) ? file->device->many(file->vm, batch) : -EIO;
+	if (!vm_is_usable(file->vm))
+		return -EIO;
+	irqfds_sync(file->vm);
+	return file->device->many(file->vm, batch);
 }
 
 int kvmemu_get_attrs(struct kvmemu_file *device, uint32_t group, const uint64_t *attrs, size_t n, void *values,

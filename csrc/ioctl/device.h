@@ -23,14 +23,18 @@ struct device_ops {
 	uint32_t type;		/* KVM_DEV_TYPE_* */
 	bool (*on_host)(const struct vm *vm);
 	int (*create)(struct vm *vm);	/* with vm->lock */
+	void (*release)(struct vm *vm);	/* with vm->lock, when its last descriptor is closed; NULL: it stays */
 	int (*has)(struct vm *vm, const struct kvm_device_attr *attr);
-	int (*get)(struct vm *vm, const struct kvm_device_attr *attr);
+	int (*get)(struct vm *vm, const struct kvm_device_attr *attr);	/* NULL, like the others: EPERM */
 	int (*set)(struct vm *vm, const struct kvm_device_attr *attr);
 	int (*many)(struct vm *vm, const struct attr_batch *batch);
 };
 
 extern const struct device_ops vgic_v2_ops;
 extern const struct device_ops vgic_v3_ops;
+extern const struct device_ops vfio_ops;
+
+void device_release(struct kvmemu_file *file);
 
 long device_create(struct call *call);		/* KVM_CREATE_DEVICE */
 long irqchip_create(struct call *call);		/* KVM_CREATE_IRQCHIP */

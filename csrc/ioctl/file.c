@@ -11,6 +11,7 @@
 #include "../machine/machine.h"
 #include "../vm/vcpu.h"
 #include "../vm/vm.h"
+#include "device.h"
 #include "user.h"
 
 static pthread_mutex_t free_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -72,6 +73,16 @@ bool file_try_get(struct kvmemu_file *file)
 	return false;
 }
 
+/* What ends with the last of a file's descriptors, though the VM may live on. */
+static void release_vm(struct kvmemu_file *file)
+{
+	if (file->kind == FILE_VM)
+		irqfds_release(file->vm);
+	if (file->kind == FILE_DEVICE)
+		device_release(file);
+	vm_put(file->vm);
+}
+
 void file_put(struct kvmemu_file *file)
 {
 	if (atomic_fetch_sub_explicit(&file->refs, 1, memory_order_acq_rel) != 1)
@@ -79,7 +90,7 @@ void file_put(struct kvmemu_file *file)
 	if (file->kind == FILE_SYSTEM)
 		machine_put(file->machine);
 	else if (file->vm)
-		vm_put(file->vm);
+		release_vm(file);
 	pthread_mutex_lock(&free_lock);
 	file->next_free = free_files;
 	free_files = file;
@@ -141,6 +152,8 @@ long file_ioctl(struct call *call)
 	call->vm = file->vm;
 	if (!vm_is_usable(call->vm))
 		return -EIO;
+	if (file->kind != FILE_VCPU || call->request == KVM_RUN)
+		irqfds_sync(call->vm);
 	switch (file->kind) {
 	case FILE_VM:
 		return dispatch(&vm_ioctls, call);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "kvmemu.h"
 
@@ -92,5 +93,12 @@ long call_publish(struct call *call, struct kvmemu_file *file);
  * caller's reference. -errno, and then the reference is still the caller's.
  */
 int descriptor_create(struct kvmemu_file *file);
+
+/*
+ * For the preload library, which stands between the program and mmap(2): the descriptor was mapped like this. The VM's
+ * ring is put where the mapping shows a page of this vCPU's own. (Without that library, mmap(2) shows the ring on the
+ * descriptor of the VM's first vCPU only; kvmemu_run() on all.)
+ */
+void descriptor_show_ring(int fd, void *addr, size_t len, int prot, int flags, off_t offset);
 
 #endif

@@ -52,6 +52,7 @@ int kvmemu_gic_irq(struct kvmemu_file *file, uint32_t vcpu_id, uint32_t intid, s
 	irq = vgic_get_irq(vm, vcpu, intid);
 	if (!irq)
 		return -ENOENT;
+	irqfds_sync(vm);
 	pthread_mutex_lock(&vm->vgic.lock);
 	describe_irq(irq, out);
 	pthread_mutex_unlock(&vm->vgic.lock);

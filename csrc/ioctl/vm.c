@@ -9,7 +9,9 @@
 #include "../machine/host.h"
 #include "../vm/vcpu.h"
 #include "device.h"
+#include "eventfd.h"
 #include "file.h"
+#include "irq.h"
 #include "kvmemu/uapi.h"
 #include "stats.h"
 #include "user.h"
@@ -214,6 +216,12 @@ static long mte_copy_tags(struct call *call)
 static const struct ioctl_row rows[] = {
 	{ .request = KVM_IRQ_LINE, .handle = irq_line },
 	{ .request = KVM_IRQ_LINE_STATUS, .handle = irq_line },
+	{ .request = KVM_SET_GSI_ROUTING, .handle = gsi_routing_set },
+	{ .request = KVM_SIGNAL_MSI, .handle = msi_signal },
+	{ .request = KVM_IRQFD, .handle = irqfd_call },
+	{ .request = KVM_IOEVENTFD, .handle = ioeventfd_call },
+	{ .request = KVM_REGISTER_COALESCED_MMIO, .handle = coalesced_mmio_call },
+	{ .request = KVM_UNREGISTER_COALESCED_MMIO, .handle = coalesced_mmio_call },
 	{ .request = KVM_SET_USER_MEMORY_REGION, .handle = set_user_memory_region },
 	{ .request = KVM_GET_DIRTY_LOG, .handle = get_dirty_log },
 	{ .request = KVM_CLEAR_DIRTY_LOG, .handle = clear_dirty_log },

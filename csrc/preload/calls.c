@@ -7,6 +7,7 @@
 
 #include <stdarg.h>
 
+#include "../ioctl/file.h"
 #include "kvmemu/uapi.h"
 
 static bool is_kvm_request(unsigned long request)
@@ -76,13 +77,24 @@ static void *refused_mmap(void *addr, size_t len, int prot, int flags, int stand
 	return MAP_FAILED;
 }
 
+/* One ring of coalesced stores is in the mappings of all of a VM's vCPUs. */
+static void *with_ring(void *mapped, size_t len, int prot, int flags, int fd, off_t offset)
+{
+	int errno_before = errno;
+
+	if (mapped != MAP_FAILED && !(flags & MAP_ANONYMOUS) && descriptor_kind(fd) == KVM_VCPU)
+		descriptor_show_ring(fd, mapped, len, prot, flags, offset);
+	errno = errno_before;
+	return mapped;
+}
+
 EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 {
 	int stand_in;
 
 	if (mmap_is_refused(fd, flags, &stand_in))
 		return refused_mmap(addr, len, prot, flags, stand_in, offset);
-	return NEXT(mmap)(addr, len, prot, flags, fd, offset);
+	return with_ring(NEXT(mmap)(addr, len, prot, flags, fd, offset), len, prot, flags, fd, offset);
 }
 
 EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t offset)
@@ -91,7 +103,7 @@ EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t
 
 	if (mmap_is_refused(fd, flags, &stand_in))
 		return refused_mmap(addr, len, prot, flags, stand_in, offset);
-	return NEXT(mmap64)(addr, len, prot, flags, fd, offset);
+	return with_ring(NEXT(mmap64)(addr, len, prot, flags, fd, offset), len, prot, flags, fd, offset);
 }
 
 static long fail(int error)

@@ -215,11 +215,11 @@ static uint64_t gicc_iidr_rd(const struct vgic_access *a)
 #define GICC(reg, offset, size) .name = (reg), .off = (offset), .bytes = (size), .models = ON_V2, .sizes = ACC_32
 
 static const struct vgic_reg rows[] = {
-	{ GICC("GICC_CTLR", 0x00, 4), .rd = gicc_ctlr_rd, .wr = gicc_ctlr_wr, .restore = RESTORE_CONFIG },
-	{ GICC("GICC_PMR", 0x04, 4), .rd = gicc_pmr_rd, .wr = gicc_pmr_wr, .restore = RESTORE_CONFIG },
-	{ GICC("GICC_BPR", 0x08, 4), .rd = gicc_bpr_rd, .wr = gicc_bpr_wr, .restore = RESTORE_CONFIG },
-	{ GICC("GICC_ABPR", 0x1c, 4), .rd = gicc_abpr_rd, .wr = gicc_abpr_wr, .restore = RESTORE_CONFIG },
-	{ GICC("GICC_APR", 0xd0, 16), .rd = gicc_apr_rd, .wr = gicc_apr_wr, .restore = RESTORE_CONFIG },
+	{ GICC("GICC_CTLR", 0x00, 4), .rd = gicc_ctlr_rd, .wr = gicc_ctlr_wr, .restore = KVMEMU_RESTORE_CONFIG },
+	{ GICC("GICC_PMR", 0x04, 4), .rd = gicc_pmr_rd, .wr = gicc_pmr_wr, .restore = KVMEMU_RESTORE_CONFIG },
+	{ GICC("GICC_BPR", 0x08, 4), .rd = gicc_bpr_rd, .wr = gicc_bpr_wr, .restore = KVMEMU_RESTORE_CONFIG },
+	{ GICC("GICC_ABPR", 0x1c, 4), .rd = gicc_abpr_rd, .wr = gicc_abpr_wr, .restore = KVMEMU_RESTORE_CONFIG },
+	{ GICC("GICC_APR", 0xd0, 16), .rd = gicc_apr_rd, .wr = gicc_apr_wr, .restore = KVMEMU_RESTORE_CONFIG },
 	{ GICC("GICC_IIDR", 0xfc, 4), .rd = gicc_iidr_rd, .wr = vgic_wi },
 };
 

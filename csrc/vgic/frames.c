@@ -71,6 +71,7 @@ static struct redist_region *region_with_room(const struct vgic *vgic)
 int vgic_register_redist(struct vcpu *vcpu)
 {
 	struct redist_region *region = region_with_room(&vcpu->vm->vgic);
+	int err;
 
 	/* Without a region yet, setting one registers all vCPUs there are. */
 	if (vcpu->vgic.redist_base != VGIC_UNDEFINED || !region)
@@ -80,8 +81,19 @@ int vgic_register_redist(struct vcpu *vcpu)
 	vcpu->vgic.region = region;
 	vcpu->vgic.region_index = region->free_index;
 	vcpu->vgic.redist_base = region->base + region->free_index * VGIC_V3_REDIST_BYTES;
+	err = bus_add_frame(vcpu->vm);
+	if (err)
+		return err;
+	vcpu->vgic.redist_on_bus = true;
 	region->free_index++;
 	return 0;
+}
+
+void vgic_unregister_redist(struct vcpu *vcpu)
+{
+	if (vcpu->vgic.redist_on_bus)
+		bus_remove_frame(vcpu->vm);
+	vcpu->vgic.redist_on_bus = false;
 }
 
 static int add_region(struct vm *vm, uint32_t index, uint64_t base, uint32_t count)
@@ -139,8 +151,12 @@ int vgic_set_redist_base(struct vm *vm, uint32_t index, uint64_t base, uint32_t 
 
 	for (unsigned int i = 0; !err && i < vm->nr_vcpus; i++) {
 		err = vgic_register_redist(vm->vcpus[i]);
-		if (err)
-			remove_region(vm, index);
+		if (!err)
+			continue;
+		/* Those of other regions too, and all of them keep their address: as Linux leaves it. */
+		while (i)
+			vgic_unregister_redist(vm->vcpus[--i]);
+		remove_region(vm, index);
 	}
 	return err;
 }

@@ -84,6 +84,7 @@ static int make_spis(struct vm *vm)
 {
 	struct vgic *vgic = &vm->vgic;
 
+	free(vgic->spis);
 	vgic->spis = calloc(vgic->nr_spis, sizeof(*vgic->spis));
 	if (!vgic->spis)
 		return -ENOMEM;
@@ -121,6 +122,8 @@ int vgic_init(struct vm *vm)
 	if (!vgic->nr_spis)
 		vgic->nr_spis = VGIC_DEFAULT_SPIS;
 	err = make_spis(vm);
+	if (!err)
+		err = routing_set_default(vm, vgic->nr_spis);
 	if (err)
 		return err;
 	pthread_mutex_lock(&vgic->lock);
@@ -187,6 +190,8 @@ int vgic_map_resources(struct vm *vm)
 	if (!vm->vgic.ready && vgic_in_kernel(&vm->vgic)) {
 		err = vm->vgic.model == VGIC_V2 ? map_v2(vm) : map_v3(vm);
 		vm->vgic.ready = !err;
+		if (!err)
+			err = bus_add_frame(vm);
 		if (err)
 			atomic_store(&vm->process, 0);
 	}

@@ -3,6 +3,7 @@
 #ifndef KVMEMU_VGIC_MMIO_H
 #define KVMEMU_VGIC_MMIO_H
 
+#include "kvmemu.h"
 #include "vgic.h"
 
 #define ON_V2 1u
@@ -10,18 +11,6 @@
 #define ACC_8 1u
 #define ACC_32 4u
 #define ACC_64 8u
-
-/*
- * Part of a saved VM, and when to restore it: the revision first, then whether the distributor is on, because what is
- * pending is queued only then; where interrupts go and what they are, because they are queued there; their state last.
- * RESTORE_NOT: a constant, or another view of what is saved already.
- */
-#define RESTORE_NOT 0
-#define RESTORE_REVISION 1
-#define RESTORE_CONTROL 2
-#define RESTORE_CONFIG 3
-#define RESTORE_STATE 4
-#define RESTORE_SGI_SOURCES 5	/* after the pending state, which has the receiver as the sender */
 
 /* One access to a register: whose banked copy, and from where in the row. */
 struct vgic_access {
@@ -45,7 +34,7 @@ struct vgic_reg {
 	uint8_t models;		/* ON_V2, ON_V3: the guest's GIC */
 	uint8_t sizes;		/* ACC_*: the guest's accesses */
 	bool shared_only;	/* fields of private interrupts are RAZ/WI here: the redistributor has them */
-	uint8_t restore;	/* RESTORE_*: when a saved VM's value is written */
+	uint8_t restore;	/* enum kvmemu_gic_restore: when a saved VM's value is written */
 	uint32_t cleared_by;	/* for fields that are set by ones: the register that clears them, written first */
 	uint64_t (*rd)(const struct vgic_access *a);
 	void (*wr)(const struct vgic_access *a, uint64_t val);

@@ -64,7 +64,7 @@ bool vgic_reg_from(enum vgic_model model, enum vgic_frame frame, uint32_t offset
 /* Writing BPR1 depends on what is in CTLR. */
 static uint32_t restore_icc(enum sysreg reg)
 {
-	return reg == SR_ICC_SRE_EL1 ? RESTORE_REVISION : reg == SR_ICC_CTLR_EL1 ? RESTORE_CONTROL : RESTORE_CONFIG;
+	return reg == SR_ICC_SRE_EL1 ? KVMEMU_RESTORE_REVISION : reg == SR_ICC_CTLR_EL1 ? KVMEMU_RESTORE_CONTROL : KVMEMU_RESTORE_CONFIG;
 }
 
 bool vgic_icc_from(uint16_t encoding, struct vgic_reg_info *info)

@@ -68,6 +68,7 @@ struct vgic_cpu {
 	struct redist_region *region;
 	uint32_t region_index;
 	uint64_t redist_base;
+	bool redist_on_bus;
 	uint32_t redist_ctlr;		/* GICR_CTLR.EnableLPIs */
 	uint64_t pendbaser;
 
@@ -133,6 +134,7 @@ int vgic_check_range(const struct vm *vm, uint64_t now, uint64_t base, uint64_t 
 int vgic_set_redist_base(struct vm *vm, uint32_t index, uint64_t base, uint32_t count);
 struct redist_region *vgic_redist_region(const struct vgic *vgic, uint32_t index);
 int vgic_register_redist(struct vcpu *vcpu);
+void vgic_unregister_redist(struct vcpu *vcpu);
 bool vgic_v3_frames_fit(const struct vm *vm);
 
 /*
@@ -195,7 +197,7 @@ struct vgic_reg_info {
 	uint32_t bytes;		/* 4 or 8 */
 	uint32_t bits_per_intid;	/* 0: not a field an interrupt */
 	uint32_t intid;		/* of the first field */
-	uint32_t restore;	/* RESTORE_* (mmio.h) */
+	uint32_t restore;	/* enum kvmemu_gic_restore */
 	uint32_t cleared_by;
 };
 

@@ -31,6 +31,7 @@ static struct vcpu *vcpu_alloc(struct vm *vm, uint32_t id)
 		free(vcpu);
 		return NULL;
 	}
+	bus_show_ring(vm, (char *)vcpu->run + vm->host->page_bytes);
 	vcpu->vm = vm;
 	vcpu->id = id;
 	vcpu->target = -1;
@@ -43,6 +44,7 @@ static struct vcpu *vcpu_alloc(struct vm *vm, uint32_t id)
 
 void vcpu_destroy(struct vcpu *vcpu)
 {
+	vgic_unregister_redist(vcpu);
 	vcpu_run_teardown(vcpu);
 	munmap(vcpu->run, vcpu->run_bytes);
 	stats_page_destroy(vcpu->stats_page);

@@ -81,6 +81,9 @@ int vm_create(struct machine *machine, uint64_t type, struct vm **out)
 	vm->vendor_hyp_bmap = 1ull << KVM_REG_ARM_VENDOR_HYP_BIT_FUNC_FEAT | 1ull << KVM_REG_ARM_VENDOR_HYP_BIT_PTP;
 	vm->csv2 = pfr0_field(host, 56);
 	vm->csv3 = pfr0_field(host, 60);
+	pthread_mutex_init(&vm->irq_lock, NULL);
+	irqfds_init(&vm->irqfds);
+	buses_init(vm);
 	vgic_early_init(&vm->vgic);
 	vm->stats = &vm->own_stats;
 	*out = vm;
@@ -97,12 +100,16 @@ void vm_put(struct vm *vm)
 {
 	if (atomic_fetch_sub_explicit(&vm->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	irqfds_release(vm);
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
 		vcpu_destroy(vm->vcpus[i]);
 	vgic_free(vm);
+	routing_free(vm->routing);
+	buses_free(vm);
 	memslots_free(&vm->slots);
 	stats_page_destroy(vm->stats_page);
 	free(vm->pmu_filter);
+	pthread_mutex_destroy(&vm->irq_lock);
 	pthread_mutex_destroy(&vm->slots_lock);
 	pthread_mutex_destroy(&vm->lock);
 	machine_put(vm->machine);

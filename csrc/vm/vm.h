@@ -2,8 +2,8 @@
 /*
  * The VM: what its vCPUs share, and how long it lives. Layer: vm.
  *
- * Lock order: vcpu->lock, then vm->lock, then vm->slots_lock, then vm->vgic.lock. vCPUs' locks may be tried under
- * vm->lock. No lock is held while a caller waits in KVM_RUN except that vCPU's own.
+ * Lock order: vcpu->lock, then vm->lock, then vm->slots_lock, then vm->irq_lock, then vm->vgic.lock. vCPUs' locks may be
+ * tried under vm->lock. No lock is held while a caller waits in KVM_RUN except that vCPU's own.
  */
 #ifndef KVMEMU_VM_VM_H
 #define KVMEMU_VM_VM_H
@@ -14,7 +14,10 @@
 #include <stdint.h>
 
 #include "../vgic/vgic.h"
+#include "bus.h"
+#include "irqfd.h"
 #include "memslot.h"
+#include "routing.h"
 #include "stats.h"
 
 struct machine;
@@ -73,9 +76,15 @@ struct vm {
 
 	pthread_mutex_t slots_lock;		/* memory slots, dirty logs, buses */
 	struct memslots slots;
+	struct buses buses;
 	uint64_t manual_dirty_log;		/* KVM_DIRTY_LOG_MANUAL_* */
 	_Atomic uint32_t halt_poll_max_ns;
 
+	pthread_mutex_t irq_lock;		/* GSI routing, irqfds */
+	struct routing *routing;		/* NULL: none set, and no vGIC initialised */
+	struct irqfds irqfds;
+
+	bool has_vfio;				/* under vm->lock */
 	struct vgic vgic;
 
 	struct vm_stats *stats;			/* &own_stats until a statistics file shares a page */

@@ -21,6 +21,8 @@ from kvmemu.cli.errors import sentence_of
 COMMANDS = {
     "demo": "Restore a recorded VM, let time pass, save it, compare.",
     "regs": "Register ids, names, values and bit fields.",
+    "state": "Saved VMs: show, compare, verify.",
+    "gic": "The interrupts of a saved VM; registers of the GIC.",
     "hosts": "The machines kvmemu can model.",
     "replay": "Replay traces of KVM calls and report what differs.",
     "bench": "Measure what calls cost.",
@@ -96,6 +98,7 @@ def program() -> None:
       kvmemu regs decode 0x603000000013df1a
       kvmemu regs encode CNTV_CTL_EL0
       kvmemu regs list --host gicv3-max --filter 'ID_AA64*' --values
+      kvmemu state diff before.state after.state
       kvmemu hosts gicv3-max
       kvmemu replay bug.trace
 

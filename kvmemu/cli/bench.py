@@ -18,28 +18,38 @@ TARGETS = {
     "one_reg.get.c": 0.15,
     "one_reg.get.python": 1.0,
     "one_reg.get.batch": 0.1,
+    "vm.save.512": 3.0,
+    "vm.save.512.992": 3.0,
+    "vm.restore.512": 3.0,
+    "vm.restore.512.992": 3.0,
 }
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="A list of objects, for programs.")
-@click.option("--rounds", default=benchmark.ROUNDS, show_default=True, help="Rounds to take.")
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=benchmark.ROUNDS,
+    show_default=True,
+    help="Rounds to take.",
+)
 @click.argument("names", nargs=-1)
 def bench(as_json: bool, rounds: int, names: tuple[str, ...]) -> None:
     """Measure what calls cost, beside baselines of the same run.
 
-    NAMES (beginnings of names, such as one_reg) choose what is shown. Times differ from machine to
-    machine and from minute to minute; the ratios are what to look at.
+    NAMES (beginnings of names, such as one_reg) choose what is measured. Times differ from machine
+    to machine and from minute to minute; the ratios are what to look at.
 
     \b
-    kvmemu bench
-    kvmemu bench --json one_reg
+    Examples:
+      kvmemu bench
+      kvmemu bench --json one_reg
     """
-    results = [
-        result
-        for result in benchmark.measure(rounds)
-        if not names or result.baseline is None or result.name.startswith(names)
-    ]
+    try:
+        results = benchmark.measure(rounds, names=names)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(result) for result in results], indent=2))
         return

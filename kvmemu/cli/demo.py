@@ -12,8 +12,21 @@ from rich.table import Table
 
 from kvmemu import demo as demonstration
 from kvmemu.registers import KINDS, describe
-from kvmemu.state import Difference
+from kvmemu.state import Difference, SavedIrq, interrupts
+from kvmemu.state.gic_text import entries
 from kvmemu.system import System
+
+
+_FRAMES = {
+    "GIC distributor": "gicd",
+    "GIC redistributors": "gicr",
+    "GIC CPU interfaces": "icc",
+    "GICv2 CPU interfaces": "gicc",
+    "GIC line levels": "level",
+}
+
+
+_CAME = "the timer's time has come"
 
 
 def _kind(register_id: int) -> str:
@@ -36,20 +49,63 @@ def _summary(result: demonstration.DemoResult) -> Table:
             moved, wrong = count(result.moved, kind), count(result.wrong, kind)
             cells = (total, total - moved - wrong, moved, wrong)
             table.add_row(kind, *map(str, cells))
+    for name, frame in _FRAMES.items():
+        gic = result.recorded.gic
+        recorded = entries(gic, result.recorded.vcpus) if gic is not None else ()
+        total = sum(entry.frame == frame for entry in recorded)
+        if total:
+            moved, wrong = (_of_frame(d, frame) for d in (result.moved, result.wrong))
+            cells = (total, total - moved - wrong, moved, wrong)
+            table.add_row(name, *map(str, cells))
     return table
+
+
+def _of_frame(differences: list[Difference], frame: str) -> int:
+    return sum(d.gic is not None and d.gic.frame == frame for d in differences)
+
+
+def _text(value: int | str | None) -> str:
+    return f"{value:#x}" if isinstance(value, int) else str(value)
 
 
 def _details(differences: list[Difference], hz: int) -> Table:
-    table = Table("vCPU", "register", "id", "recorded by Linux", "saved by kvmemu", "which means")
-    for difference in differences:
-        table.add_row(
-            difference.where.removeprefix("vCPU "),
-            difference.what,
-            f"{difference.register_id:#x}" if difference.register_id else "",
-            *(f"{v:#x}" if isinstance(v, int) else str(v) for v in (difference.before, difference.after)),
-            demonstration.in_words(difference, hz),
-        )
+    table = Table("where", "register", "recorded by Linux", "saved by kvmemu", "which means")
+    for d in differences:
+        means = demonstration.in_words(d, hz)
+        table.add_row(d.where, d.what, _text(d.before), _text(d.after), means)
     return table
+
+
+def _interrupts(result: demonstration.DemoResult) -> Table:
+    """The interrupts that matter, as recorded and as saved."""
+    table = Table("INTID", "vCPU", "recorded by Linux", "saved by kvmemu", "which means")
+    pairs = zip(interrupts(result.recorded), interrupts(result.saved), strict=True)
+    for before, after in pairs:
+        words = [_in_words(irq) for irq in (before, after)]
+        if any(words):
+            due = (before.vcpu, before.intid) in {(f.vcpu, f.intid) for f in result.firings}
+            same = "as it was" if words[0] == words[1] else _CAME if due else "NOT as it was"
+            vcpu = "any" if before.vcpu is None else str(before.vcpu)
+            shown = [word or "nothing" for word in words]
+            table.add_row(f"{before.kind} {before.intid}", vcpu, *shown, same)
+    return table
+
+
+def _in_words(irq: SavedIrq) -> str:
+    parts = [("pending", irq.pending), ("line high", bool(irq.line)), ("active", irq.active)]
+    return ", ".join(word for word, is_so in parts if is_so)
+
+
+def _print_firings(console: Console, firings: list[demonstration.Firing], hz: int) -> None:
+    console.print("\nThe timers whose time came:")
+    for firing in firings:
+        early = "was pending one tick before as well" if firing.early else "not pending before"
+        late = "pending" if firing.pending else "NOT pending"
+        queued = ", queued for its vCPU" if firing.queued else ""
+        console.print(
+            f"  vCPU {firing.vcpu}: INTID {firing.intid} {early}, {late} at tick {firing.tick:,}"
+            f" ({firing.tick / hz:.6f} s){queued}"
+        )
 
 
 @click.command()
@@ -59,7 +115,7 @@ def _details(differences: list[Difference], hz: int) -> Table:
 @click.option("--host", metavar="NAME", help="The machine to restore on (see `kvmemu hosts`).")
 def demo(state: Path | None, host: str | None) -> None:
     """Restore a VM that was recorded from a real Linux KVM, let 25 seconds of virtual time pass,
-    save it, and compare register by register.
+    save it, and compare register by register and interrupt by interrupt.
 
     Without STATE it takes the 4-vCPU VM that comes with kvmemu. Ends with 0 if every register is
     what it must be, with 1 if not.
@@ -70,7 +126,7 @@ def demo(state: Path | None, host: str | None) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120)
     recorded = result.recorded
     console.print(
-        f"{len(recorded.vcpus)} vCPUs, {recorded.nr_registers} registers, recorded from"
+        f"{len(recorded.vcpus)} vCPUs, {result.nr_registers} registers, recorded from"
         f" {recorded.origin}.\nRestored on {name}, {demonstration.PASSING_S} s of virtual time"
         " later saved again:\n"
     )
@@ -78,6 +134,11 @@ def demo(state: Path | None, host: str | None) -> None:
     if result.moved:
         console.print("\nWhat moved, because time did:")
         console.print(_details(result.moved, hz))
+    if recorded.gic is not None:
+        console.print("\nInterrupts that are pending, active, or whose input is high:")
+        console.print(_interrupts(result))
+    if result.firings:
+        _print_firings(console, result.firings, hz)
     if result.wrong:
         console.print("\nWhat is not as it must be:")
         console.print(_details(result.wrong, hz))
@@ -85,10 +146,15 @@ def demo(state: Path | None, host: str | None) -> None:
         f"\nRestored {result.restored_per_s:,.0f} and saved {result.saved_per_s:,.0f} registers a"
         " second (whole VM, with the creation of its vCPUs)."
     )
-    if result.wrong:
-        console.print(f"WRONG: {len(result.wrong)} of {recorded.nr_registers} registers.")
+    if not result.right:
+        late = sum(not firing.right for firing in result.firings)
+        console.print(
+            f"WRONG: {len(result.wrong)} of {result.nr_registers} registers, {late} of"
+            f" {len(result.firings)} timers."
+        )
         sys.exit(1)
     console.print(
-        f"OK: {result.same} of {recorded.nr_registers} registers are as Linux had them,"
-        f" {len(result.moved)} moved as they must, none is wrong."
+        f"OK: {result.same} of {result.nr_registers} registers are as Linux had them,"
+        f" {len(result.moved)} moved as they must, none is wrong; {len(result.firings)} timer"
+        " interrupts came at their tick and not before."
     )

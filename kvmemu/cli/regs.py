@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from kvmemu.cli import names, output
+from kvmemu.cli import gic_regs, names, output
 from kvmemu.cli.ids import Dissection, dissect
 from kvmemu.cli.regs_list import list_command
 from kvmemu.fields import decode_value
@@ -178,7 +178,8 @@ def decode(ids: tuple[str, ...], value: str | None, arch: str, as_json: bool) ->
     """Say which register an ID stands for, and what its value means.
 
     An ID is hexadecimal (0x...) or decimal; a register's name will do as well. `-` reads ids from
-    standard input: the first word of each line. With a VALUE, the register's bit fields are named.
+    standard input: the first word of each line. Registers of a GICv3 are understood as `kvmemu gic
+    decode` has them. With a VALUE, the register's bit fields are named.
     For a number that is no register's id, the answer says what is wrong with it.
 
     \b
@@ -186,6 +187,7 @@ def decode(ids: tuple[str, ...], value: str | None, arch: str, as_json: bool) ->
       kvmemu regs decode 0x603000000013df1a
       kvmemu regs decode 0x603000000013df19=0x5
       kvmemu regs decode PSTATE --value 0x3c5
+      kvmemu regs decode gicd:0x104=0x30
       kvmemu regs list | kvmemu regs decode - --json
 
     Exit code 1 if one of them is no register.
@@ -193,15 +195,28 @@ def decode(ids: tuple[str, ...], value: str | None, arch: str, as_json: bool) ->
     arguments = list(_arguments(ids))
     if value is not None and len(arguments) != 1:
         raise click.UsageError("--value is for one register; for several, write ID=VALUE")
-    answers = [_answer(argument, value, arch) for argument in arguments]
+    answers = [_any_answer(argument, value, arch) for argument in arguments]
     if as_json:
-        output.print_json([_json(answer) for answer in answers])
+        output.print_json([
+            gic_regs.json_of(answer) if isinstance(answer, gic_regs.Answer) else _json(answer)
+            for answer in answers
+        ])  # fmt: skip
     else:
         for n, answer in enumerate(answers):
             if n:
                 click.echo()
-            _print_answer(answer)
+            if isinstance(answer, gic_regs.Answer):
+                gic_regs.print_answer(answer)
+            else:
+                _print_answer(answer)
     return int(any(answer.problem for answer in answers))
+
+
+def _any_answer(argument: str, value: str | None, arch: str) -> _Answer | gic_regs.Answer:
+    """About a vCPU's register, or one of the GIC."""
+    if not gic_regs.is_gic(argument):
+        return _answer(argument, value, arch)
+    return gic_regs.answer_of(argument if value is None else f"{argument}={value}", version=3)
 
 
 # ---- encode ----

@@ -10,20 +10,23 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kvmemu.registers import describe, name_of, reg_bytes
-from kvmemu.state.model import VcpuState, VmState
+from kvmemu.registers import RegisterIds, describe, name_of, reg_bytes
+from kvmemu.state import ram_file
+from kvmemu.state.gic_text import KEYS as GIC_KEYS
+from kvmemu.state.gic_text import GicReader, gic_lines
+from kvmemu.state.memory import PAGE
+from kvmemu.state.model import SlotState, VcpuDevices, VcpuState, VmState
+from kvmemu.state.text import StateFileError, number
 from kvmemu.vcpu import VcpuEvents
 
 FORMAT = "kvmemu-state"
 VERSION = 1
 CHECKSUM = "sha256 "
 
-
-class StateFileError(ValueError):
-    """A state file that cannot be used, in a sentence."""
+_DEVICE_NUMBERS = ("pmu_intid", "vtimer_intid", "ptimer_intid", "pvtime_ipa")
 
 
 # ---- writing ----
@@ -40,6 +43,12 @@ def _vcpu_lines(vcpu: VcpuState) -> Iterator[str]:
         yield "serror" if esr is None else f"serror {esr:#x}"
     elif vcpu.events.serror_esr is not None:
         yield "serror_has_esr"
+    for key in _DEVICE_NUMBERS:
+        value = getattr(vcpu.devices, key)
+        if value is not None:
+            yield f"{key} {value:#x}" if key == "pvtime_ipa" else f"{key} {value}"
+    if vcpu.devices.pmu_ready:
+        yield "pmu_ready"
     for register_id, value in vcpu.registers.items():
         digits = 2 * reg_bytes(register_id)
         yield f"reg {register_id:#018x} {name_of(register_id)} {value:#0{digits + 2}x}"
@@ -51,22 +60,48 @@ def dumps(state: VmState) -> str:
     if state.origin:
         lines.append(f"origin {state.origin}")
     lines += [f"ipa_bits {state.ipa_bits}", f"vcpus {len(state.vcpus)}"]
+    for slot in state.slots:
+        where = f"{slot.ipa:#x} {slot.size:#x} {slot.flags:#x}"
+        lines.append(f"slot {slot.slot} {where} {slot.sha256}")
     for vcpu in state.vcpus:
         lines += _vcpu_lines(vcpu)
+    if state.gic is not None:
+        lines += gic_lines(state.gic, state.vcpus)
     body = "\n".join([*lines, ""])
     return f"{body}{CHECKSUM}{hashlib.sha256(body.encode()).hexdigest()}\n"
 
 
 def store(state: VmState, path: str | os.PathLike[str]) -> None:
-    """Write a state to a file, which is replaced as a whole or not at all.
+    """Write a state to a file, and what was in its memory slots to the file beside it.
+
+    Each is replaced as a whole or not at all; two that do not belong together are refused by load().
+
+    Args:
+        state: with the contents of all its slots, or without slots.
+        path: vm.state, say; memory then goes to vm.ram.
 
     Raises:
         OSError: the file cannot be written.
+        ValueError: the contents of a slot are not there.
     """
     path = Path(path)
-    new = path.with_name(path.name + ".new")
-    new.write_text(dumps(state), encoding="utf-8")
-    new.replace(path)
+    beside = ram_file.path_beside(path)
+    text = path.with_name(path.name + ".new")
+    ram = beside.with_name(beside.name + ".new")
+    if any(slot.slot not in state.ram for slot in state.slots):
+        raise ValueError("the state has memory slots, but not what was in them")
+    if state.slots and beside == path:
+        raise ValueError(f"{path}: a state with memory needs a name that does not end in .ram")
+    try:
+        if state.slots:
+            ram_file.store_memory(state, ram)
+        text.write_text(dumps(state), encoding="utf-8")
+        if state.slots:
+            ram.replace(beside)
+        text.replace(path)
+    finally:
+        text.unlink(missing_ok=True)
+        ram.unlink(missing_ok=True)
 
 
 # ---- reading ----
@@ -82,6 +117,7 @@ class _Vcpu:
     features: tuple[int, ...] = ()
     mp_state: int | None = None
     events: VcpuEvents = field(default_factory=VcpuEvents)
+    devices: dict[str, int | bool] = field(default_factory=dict)
     registers: dict[int, int] = field(default_factory=dict)
 
     def state(self) -> VcpuState:
@@ -96,8 +132,13 @@ class _Vcpu:
         assert self.mp_state is not None
         return VcpuState(
             self.id, self.target, self.features, self.mp_state, self.events,
-            tuple(self.registers), values,
+            RegisterIds(self.registers), values, _devices(self.devices),
         )  # fmt: skip
+
+
+def _devices(found: dict[str, int | bool]) -> VcpuDevices:
+    numbers = {key: value for key, value in found.items() if key in _DEVICE_NUMBERS}
+    return VcpuDevices(pmu_ready=bool(found.get("pmu_ready")), **numbers)
 
 
 def _verified_lines(text: str) -> list[str]:
@@ -124,58 +165,80 @@ class _Reader:
         self.ipa_bits: int | None = None
         self.expected: int | None = None
         self.vcpus: list[_Vcpu] = []
-
-    def _number(self, text: str, what: str) -> int:
-        try:
-            value = int(text, 0)
-        except ValueError:
-            raise StateFileError(f"{what} is {text!r}: a number expected") from None
-        if value < 0:
-            raise StateFileError(f"{what} is negative")
-        return value
+        self.slots: dict[int, SlotState] = {}
+        self.gic: GicReader | None = None
 
     def _vcpu(self) -> _Vcpu:
         if not self.vcpus:
             raise StateFileError("it belongs to a vCPU, and none has begun")
         return self.vcpus[-1]
 
-    def read(self, number: int, key: str, rest: str) -> None:
+    def read(self, line: int, key: str, rest: str) -> None:
         """One line: its first word, and the rest."""
         match key:
             case "origin":
                 self.origin = rest
             case "ipa_bits":
-                self.ipa_bits = self._number(rest, key)
+                self.ipa_bits = number(rest, key)
             case "vcpus":
-                self.expected = self._number(rest, key)
+                self.expected = number(rest, key)
+            case "slot":
+                self._slot(rest.split())
             case "vcpu":
-                self._begin(number, self._number(rest, "the vCPU's id"))
+                self._begin(line, number(rest, "the vCPU's id"))
+            case "gic":
+                if self.gic is not None:
+                    raise StateFileError("the GIC stands twice")
+                self.gic = GicReader(number(rest, "the GIC's version"))
+            case _ if key in GIC_KEYS:
+                if self.gic is None:
+                    raise StateFileError("it belongs to a GIC, and none has begun")
+                self.gic.read(key, rest)
+            case _:
+                self._read_of_vcpu(key, rest)
+
+    def _read_of_vcpu(self, key: str, rest: str) -> None:
+        match key:
             case "target" | "mp_state":
-                setattr(self._vcpu(), key, self._number(rest, key))
+                setattr(self._vcpu(), key, number(rest, key))
             case "features":
                 words = rest.split()
-                self._vcpu().features = tuple(self._number(word, "a feature") for word in words)
+                self._vcpu().features = tuple(number(word, "a feature") for word in words)
             case "serror":
-                esr = self._number(rest, key) if rest else None
+                esr = number(rest, key) if rest else None
                 self._vcpu().events = VcpuEvents(True, esr)
             case "serror_has_esr":
                 self._vcpu().events = VcpuEvents(False, 0)
             case "reg":
                 self._register(rest)
+            case "pmu_intid" | "vtimer_intid" | "ptimer_intid" | "pvtime_ipa":
+                self._vcpu().devices[key] = number(rest, key)
+            case "pmu_ready":
+                self._vcpu().devices[key] = True
             case _:
                 raise StateFileError(f"`{key}` means nothing in version {VERSION}")
 
-    def _begin(self, number: int, vcpu_id: int) -> None:
+    def _begin(self, line: int, vcpu_id: int) -> None:
         if any(vcpu.id == vcpu_id for vcpu in self.vcpus):
             raise StateFileError(f"vCPU {vcpu_id} stands twice")
-        self.vcpus.append(_Vcpu(vcpu_id, number))
+        self.vcpus.append(_Vcpu(vcpu_id, line))
+
+    def _slot(self, words: list[str]) -> None:
+        if len(words) != 5 or len(words[4]) != 64:
+            raise StateFileError("a memory slot is a number, address, size, flags and SHA-256")
+        slot, ipa, size, flags = (number(word, "a slot's number") for word in words[:4])
+        if slot in self.slots:
+            raise StateFileError(f"memory slot {slot} stands twice")
+        if size % PAGE or not size:
+            raise StateFileError(f"memory slot {slot} is not of whole pages")
+        self.slots[slot] = SlotState(slot, ipa, size, flags, words[4])
 
     def _register(self, rest: str) -> None:
         words = rest.split()
         if len(words) != 3:
             raise StateFileError("a register is an id, a name and a value")
-        register_id = self._number(words[0], "the register's id")
-        value = self._number(words[2], "the register's value")
+        register_id = number(words[0], "the register's id")
+        value = number(words[2], "the register's value")
         register = describe(register_id)
         if register is not None and register.name != words[1]:
             raise StateFileError(f"{words[0]} is {register.name}, not {words[1]}")
@@ -191,37 +254,44 @@ class _Reader:
             raise StateFileError("ipa_bits is missing")
         if self.expected != len(self.vcpus):
             raise StateFileError(f"it has {len(self.vcpus)} vCPUs and announces {self.expected}")
-        return VmState(self.ipa_bits, tuple(vcpu.state() for vcpu in self.vcpus), self.origin)
+        vcpus = tuple(vcpu.state() for vcpu in self.vcpus)
+        gic = self.gic.state(vcpus) if self.gic is not None else None
+        slots = tuple(self.slots.values())
+        return VmState(self.ipa_bits, vcpus, self.origin, gic, slots)
 
 
 def loads(text: str) -> VmState:
-    """A state from text.
+    """A state from text, without what was in its memory slots.
 
     Raises:
         StateFileError: the text is not a whole, unaltered state of a version known here.
     """
     reader = _Reader()
-    for number, line in enumerate(_verified_lines(text), 1):
-        if number == 1 or not line or line.startswith("#"):
+    for at, line in enumerate(_verified_lines(text), 1):
+        if at == 1 or not line or line.startswith("#"):
             continue
         key, _, rest = line.partition(" ")
         try:
-            reader.read(number, key, rest)
+            reader.read(at, key, rest)
         except StateFileError as error:
-            raise StateFileError(f"line {number}: {error}") from None
+            raise StateFileError(f"line {at}: {error}") from None
     return reader.state()
 
 
 def load(path: str | os.PathLike[str]) -> VmState:
-    """A state from a file.
+    """A state from a file, with the contents of its memory slots from the file beside it.
 
     Raises:
-        StateFileError: as loads(), naming the file.
+        StateFileError: as loads(), naming the file; also if the memory is missing or another's.
         OSError: the file cannot be read.
     """
+    path = Path(path)
     try:
-        return loads(Path(path).read_text(encoding="utf-8"))
+        state = loads(path.read_text(encoding="utf-8"))
+        if state.slots:
+            state = replace(state, ram=ram_file.load_memory(state, ram_file.path_beside(path)))
     except UnicodeDecodeError:
         raise StateFileError(f"{path}: it is not text: not a saved VM") from None
     except StateFileError as error:
         raise StateFileError(f"{path}: {error}") from None
+    return state

@@ -3,18 +3,20 @@
 
 What is saved, and in which order it is restored, comes from the core's register tables:
 GICD_IIDR first, because it chooses the behaviour of the rest; GICD_CTLR, because what is pending
-is queued only while the distributor is on; redistributors; the rest of the distributor, with the
-routing of interrupts before their state; line levels; the CPU interfaces.
+is queued only while the distributor is on; the tables of LPIs; the distributor and the
+redistributors, with the routing of interrupts before their state; line levels; CPU interfaces.
 """
 
 from __future__ import annotations
 
 import errno
 import functools
+import itertools
 import struct
 from collections.abc import Iterable, Sequence
 
 from kvmemu import constants as kvm
+from kvmemu._core import lib
 from kvmemu.errors import KvmError
 from kvmemu.gic import NR_PRIVATE_IRQS, Gic, VgicV2, VgicV3, affinity_attr
 from kvmemu.gic_registers import GicRegister, gic_registers
@@ -32,8 +34,9 @@ LEVELS = kvm.KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO
 FRAME_OF_GROUP = {DIST: "gicd", REDIST: "gicr", CPU: "gicc", ICC: "icc"}
 LINE_LEVEL = kvm.VGIC_LEVEL_INFO_LINE_LEVEL << kvm.KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT
 
-_CONTROL = 2  # registers up to this come before everything else
-_SGI_SOURCES = 5
+_CONTROL: int = lib.KVMEMU_RESTORE_CONTROL
+_TABLES: int = lib.KVMEMU_RESTORE_TABLES
+_SGI_SOURCES: int = lib.KVMEMU_RESTORE_SGI_SOURCES
 _PRI_BITS_SHIFT = 8  # ICC_CTLR_EL1.PRIbits
 _NR_APR = {7: 4, 6: 2}  # active priority registers of a group, by bits of priority; else 1
 _ALL_ONES = 0xFFFFFFFF
@@ -73,16 +76,19 @@ def _frame_offsets(version: int, frame: str, nr_irqs: int, part: str) -> tuple[i
     """Which accesses save a part of a frame, in the order in which they are restored.
 
     Args:
-        part: "control", "shared", "banked" of a distributor; "all".
+        part: "control", "shared", "banked" of a distributor; "tables", "others" of redistributors;
+            "all".
     """
-    wanted = []
+    wanted: list[int] = []
     for register in _in_order(gic_registers(version, frame).values()):
-        control = frame == "gicd" and register.restore <= _CONTROL
-        banked = version == 2 and frame == "gicd" and _is_banked(register)
+        control = register.restore <= _CONTROL
+        banked = version == 2 and _is_banked(register)
         mine = {
             "control": control,
-            "shared": not control and not banked and (frame != "gicd" or _is_shared(register)),
+            "shared": not control and not banked and _is_shared(register),
             "banked": banked,
+            "tables": register.restore == _TABLES,
+            "others": register.restore != _TABLES,
             "all": True,
         }[part]
         if mine and _exists(register, nr_irqs):
@@ -126,8 +132,9 @@ def _icc_ctlr() -> int:
 def _v3_attrs(gic: VgicV3, nr_irqs: int, whose: Sequence[int]) -> Iterable[tuple[int, bytes, int]]:
     """Group, attributes and size of each block; `whose` has the vCPUs' affinities."""
     yield DIST, _attrs(3, "gicd", nr_irqs, "control", 0), 4
-    yield REDIST, b"".join([_attrs(3, "gicr", nr_irqs, "all", who) for who in whose]), 4
+    yield REDIST, b"".join([_attrs(3, "gicr", nr_irqs, "tables", who) for who in whose]), 4
     yield DIST, _attrs(3, "gicd", nr_irqs, "shared", 0), 4
+    yield REDIST, b"".join([_attrs(3, "gicr", nr_irqs, "others", who) for who in whose]), 4
     shared = range(NR_PRIVATE_IRQS, nr_irqs, 32)
     levels = [who | LINE_LEVEL for who in whose]
     levels += [who | LINE_LEVEL | intid for who in whose[:1] for intid in shared]
@@ -248,22 +255,42 @@ def _segments(version: int, group: int, attrs: bytes) -> tuple[tuple[int, int, b
     numbers = struct.unpack(f"={len(attrs) // 8}Q", attrs)
     if frame is None:
         return ((0, len(numbers), b""),)
-    ranks = {r.offset: r.restore for r in gic_registers(version, frame).values()}
     clearers = _clearers(version, frame)
-    parts: list[tuple[int, int, list[int]]] = []
-    last = None
-    for at, attr in enumerate(numbers):
-        offset = attr & _ALL_ONES
-        rank = ranks.get(offset, 0)
-        part = (frame == "gicd" and rank <= _CONTROL and 0 < rank, rank == _SGI_SOURCES)
-        if part != last:
-            parts.append((at, at, []))
-            last = part
-        first, _, clearing = parts[-1]
-        if offset in clearers:
-            clearing.append(attr & ~_ALL_ONES | clearers[offset])
-        parts[-1] = (first, at + 1, clearing)
-    return tuple((first, end, _pack(clearing)) for first, end, clearing in parts)
+    if frame != "gicd":
+        clearing = [
+            attr & ~_ALL_ONES | clearers[offset]
+            for attr in numbers
+            if (offset := attr & _ALL_ONES) in clearers
+        ]
+        return ((0, len(numbers), _pack(clearing)),)
+    return tuple(_dist_segments(version, numbers))
+
+
+def _dist_segments(version: int, numbers: Sequence[int]) -> Iterable[tuple[int, int, bytes]]:
+    clearers = _clearers(version, "gicd")
+    ranks = {r.offset: r.restore for r in gic_registers(version, "gicd").values()}
+
+    def part_of(at: int) -> int:
+        rank = ranks.get(numbers[at] & _ALL_ONES, 0)
+        return rank if rank in {_CONTROL, _SGI_SOURCES} else 0
+
+    for _, group in itertools.groupby(range(len(numbers)), part_of):
+        places = list(group)
+        clearing = [
+            numbers[at] & ~_ALL_ONES | clearers[numbers[at] & _ALL_ONES]
+            for at in places
+            if numbers[at] & _ALL_ONES in clearers
+        ]
+        yield places[0], places[-1] + 1, _pack(clearing)
+
+
+@functools.lru_cache(maxsize=256)
+def _is_of_tables(version: int, group: int, attrs: bytes) -> bool:
+    if group != REDIST:
+        return False
+    registers = gic_registers(version, "gicr").values()
+    tables = {offset for r in registers if r.restore == _TABLES for offset in _offsets(r)}
+    return all(attr & _ALL_ONES in tables for attr in struct.unpack(f"={len(attrs) // 8}Q", attrs))
 
 
 def restore_gic(gic: Gic, state: GicState) -> None:
@@ -277,6 +304,12 @@ def restore_gic(gic: Gic, state: GicState) -> None:
         KvmError: EINVAL for a value that this host's GIC cannot have.
     """
     for block in state.blocks:
+        # KVM corrects a table's address when it is written: the zero of one that nobody has set yet
+        # would become something else.
+        if _is_of_tables(state.version, block.group, block.attrs):
+            now = gic.get_attrs(block.group, block.attrs, block.size)
+            if now == block.values:
+                continue
         for first, end, clearing in _segments(state.version, block.group, block.attrs):
             if clearing:
                 gic.set_attrs(block.group, clearing, b"\xff" * (len(clearing) // 2))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from kvmemu.registers import reg_bytes
+from kvmemu.state.memory import Contents
 from kvmemu.vcpu import VcpuEvents
 
 
@@ -155,8 +156,7 @@ class VmState:
         origin: where it was saved, in words ("Linux 6.1.0", "kvmemu 0.1.0 gicv3-max").
         gic: None if it has none in the kernel.
         slots: its memory slots, by number.
-        ram: the slots' contents, by number: memory, or an open file's part. Not part of comparing:
-            slots have checksums.
+        ram: the slots' contents, by number. Not compared: slots have checksums.
     """
 
     ipa_bits: int
@@ -164,7 +164,7 @@ class VmState:
     origin: str = ""
     gic: GicState | None = None
     slots: tuple[SlotState, ...] = ()
-    ram: dict[int, memoryview] = field(default_factory=dict, compare=False, repr=False)
+    ram: dict[int, Contents] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def nr_registers(self) -> int:

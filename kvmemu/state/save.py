@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import errno
 import functools
-import hashlib
 import struct
 
 from kvmemu import constants as kvm
-from kvmemu.errors import KvmError
 from kvmemu.gic import affinity_attr
 from kvmemu.registers import RegisterIds, find
 from kvmemu.state.gic import save_gic
+from kvmemu.state.memory import snapshot
 from kvmemu.state.model import GicState, SlotState, VcpuDevices, VcpuState, VmState
 from kvmemu.vcpu import Vcpu
 from kvmemu.vm import Vm
@@ -40,16 +39,13 @@ _NOWHERE = (1 << 64) - 1  # KVM_ARM_VCPU_PVTIME_IPA of a vCPU without
 
 # ---- features ----
 
+_U64 = struct.Struct("<Q").unpack_from
+
 
 @functools.lru_cache(maxsize=64)
-def _features_shown_by(ids: RegisterIds) -> frozenset[int]:
-    return frozenset(feature for feature, register in _SHOWN_BY.items() if register in ids.places)
-
-
-def _value(ids: RegisterIds, values: bytes, register_id: int) -> int | None:
-    """A register of 8 bytes among those that were read."""
-    at = ids.places.get(register_id)
-    return None if at is None else int(struct.unpack_from("<Q", values, at)[0])
+def _places(ids: RegisterIds) -> tuple[int | None, ...]:
+    """Where the values of PSCI_VERSION and PSTATE are, if they are among these registers."""
+    return tuple(ids.places.get(register) for register in (_PSCI_VERSION, _PSTATE))
 
 
 def features_of(vcpu: Vcpu, ids: RegisterIds, values: bytes) -> tuple[int, ...]:
@@ -57,16 +53,16 @@ def features_of(vcpu: Vcpu, ids: RegisterIds, values: bytes) -> tuple[int, ...]:
 
     KVM_ARM_VCPU_POWER_OFF is left out; the vCPU's mp_state says more.
     """
-    psci_version = _value(ids, values, _PSCI_VERSION)
-    pstate = _value(ids, values, _PSTATE)
-    psci_0_2 = psci_version is not None and psci_version != _PSCI_0_1
-    el1_32bit = pstate is not None and pstate & 0x10 != 0 and _el1_is_32bit(vcpu, pstate)
+    psci_at, pstate_at = _places(ids)
+    psci_0_2 = psci_at is not None and _U64(values, psci_at)[0] != _PSCI_0_1
+    pstate = _U64(values, pstate_at)[0] if pstate_at is not None else 0
+    el1_32bit = pstate & 0x10 != 0 and _el1_is_32bit(vcpu, pstate)
     return _features(ids, psci_0_2, el1_32bit)
 
 
 @functools.lru_cache(maxsize=64)
 def _features(ids: RegisterIds, psci_0_2: bool, el1_32bit: bool) -> tuple[int, ...]:
-    found = set(_features_shown_by(ids))
+    found = {feature for feature, register in _SHOWN_BY.items() if register in ids.places}
     if psci_0_2:
         found.add(kvm.KVM_ARM_VCPU_PSCI_0_2)
     if el1_32bit:
@@ -91,44 +87,39 @@ def _el1_is_32bit(vcpu: Vcpu, pstate: int) -> bool:
 # ---- device attributes ----
 
 
-def _attr(vcpu: Vcpu, group: int, attr: int, size: int) -> int | None:
-    try:
-        return vcpu.get_device_attr(group, attr, size)
-    except KvmError as error:
-        # There is none, or none without an interrupt controller.
-        if error.errno in {errno.ENXIO, errno.EINVAL, errno.ENODEV}:
-            return None
-        raise
+_ABSENT = frozenset((-errno.ENXIO, -errno.EINVAL, -errno.ENODEV))
+_make_devices = functools.lru_cache(maxsize=1024)(VcpuDevices)  # most vCPUs have the same
+
+
+def _attr(vcpu: Vcpu, group: int, attr: int) -> int | None:
+    """An attribute; None if there is none, or none without an interrupt controller."""
+    result, value = vcpu.try_device_attr(kvm.KVM_GET_DEVICE_ATTR, group, attr, 0)
+    if result in _ABSENT:
+        return None
+    return value if result == 0 else vcpu.get_device_attr(group, attr)  # which raises
 
 
 def _pmu_is_ready(vcpu: Vcpu) -> bool:
-    """KVM does not tell; but once KVM_ARM_VCPU_PMU_V3_INIT was made, all writes are refused as that,
-    and before the value is looked at.
+    """KVM does not tell; but once KVM_ARM_VCPU_PMU_V3_INIT was made, all writes are refused as
+    that, and before the value is looked at.
     """
-    try:
-        vcpu.set_device_attr(kvm.KVM_ARM_VCPU_PMU_V3_CTRL, kvm.KVM_ARM_VCPU_PMU_V3_IRQ)
-    except KvmError as error:
-        return error.errno == errno.EBUSY
-    return False
+    group, attr = kvm.KVM_ARM_VCPU_PMU_V3_CTRL, kvm.KVM_ARM_VCPU_PMU_V3_IRQ
+    return vcpu.try_device_attr(kvm.KVM_SET_DEVICE_ATTR, group, attr)[0] == -errno.EBUSY
 
 
 def devices_of(vcpu: Vcpu, features: tuple[int, ...], has_gic: bool) -> VcpuDevices:
     """What the vCPU's device attributes say."""
+    pmu_intid = vtimer = ptimer = None
     pmu = kvm.KVM_ARM_VCPU_PMU_V3 in features
-    timers = kvm.KVM_ARM_VCPU_TIMER_CTRL
-    stolen = _attr(vcpu, kvm.KVM_ARM_VCPU_PVTIME_CTRL, kvm.KVM_ARM_VCPU_PVTIME_IPA, 8)
-    intid = (
-        _attr(vcpu, kvm.KVM_ARM_VCPU_PMU_V3_CTRL, kvm.KVM_ARM_VCPU_PMU_V3_IRQ, 4)
-        if pmu and has_gic
-        else None
-    )
-    return VcpuDevices(
-        pmu_intid=intid,
-        pmu_ready=pmu and _pmu_is_ready(vcpu),
-        vtimer_intid=_attr(vcpu, timers, kvm.KVM_ARM_VCPU_TIMER_IRQ_VTIMER, 4) if has_gic else None,
-        ptimer_intid=_attr(vcpu, timers, kvm.KVM_ARM_VCPU_TIMER_IRQ_PTIMER, 4) if has_gic else None,
-        pvtime_ipa=None if stolen in {None, _NOWHERE} else stolen,
-    )
+    pvtime = _attr(vcpu, kvm.KVM_ARM_VCPU_PVTIME_CTRL, kvm.KVM_ARM_VCPU_PVTIME_IPA)
+    if has_gic:
+        if pmu:
+            pmu_intid = _attr(vcpu, kvm.KVM_ARM_VCPU_PMU_V3_CTRL, kvm.KVM_ARM_VCPU_PMU_V3_IRQ)
+        timers = kvm.KVM_ARM_VCPU_TIMER_CTRL
+        vtimer = _attr(vcpu, timers, kvm.KVM_ARM_VCPU_TIMER_IRQ_VTIMER)
+        ptimer = _attr(vcpu, timers, kvm.KVM_ARM_VCPU_TIMER_IRQ_PTIMER)
+    pvtime = None if pvtime == _NOWHERE else pvtime
+    return _make_devices(pmu_intid, pmu and _pmu_is_ready(vcpu), vtimer, ptimer, pvtime)
 
 
 # ---- the whole ----
@@ -154,11 +145,12 @@ def save_vcpu(vcpu: Vcpu, target: int, has_gic: bool = False) -> VcpuState:
 def _save_gic(vm: Vm, vcpus: tuple[VcpuState, ...]) -> GicState | None:
     if vm.gic is None:
         return None
-    affinities = [
-        affinity_attr(_value(vcpu.ids, vcpu.values, _MPIDR) or 0)
-        for vcpu in vcpus
-        if isinstance(vcpu.ids, RegisterIds)
-    ]
+    if vm.gic.version == 2:
+        return save_gic(vm.gic)
+    affinities = []
+    for vcpu in vcpus:
+        assert isinstance(vcpu.ids, RegisterIds)
+        affinities.append(affinity_attr(_U64(vcpu.values, vcpu.ids.places[_MPIDR])[0]))
     return save_gic(vm.gic, affinities)
 
 
@@ -177,8 +169,8 @@ def save(vm: Vm, origin: str = "", *, memory: bool = True) -> VmState:
     vcpus = tuple(save_vcpu(vcpu, target, vm.gic is not None) for vcpu in vm.vcpus)
     slots, ram = [], {}
     for slot in vm.memory_slots if memory else ():
-        contents = slot.view()
-        digest = hashlib.sha256(contents).hexdigest()
+        contents = snapshot(slot.view())
+        digest = contents.sha256()
         slots.append(SlotState(slot.slot, slot.ipa, slot.size, slot.flags, digest))
         ram[slot.slot] = contents
     return VmState(

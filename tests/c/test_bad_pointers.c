@@ -257,7 +257,7 @@ int main(void)
 	if (pages == MAP_FAILED)
 		return 1;
 	mprotect(pages + PAGE, PAGE, PROT_READ);
-	munmap(pages + 2 * PAGE, PAGE);
+	mprotect(pages + 2 * PAGE, PAGE, PROT_NONE);	/* not unmapped: something else would come there */
 	vm = create_vm(system);
 	vcpu = create_vcpu(vm, 0, 0);
 	kvmemu_close(system);

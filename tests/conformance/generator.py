@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 STEPS_MAX = 50
 FEATURE_BITS = 7
-ALARM_MS = 10  # time enough for the call that it interrupts to begin
+ALARM_MS = 25  # time enough for the call that it interrupts to begin
 SLOT_PAGES = (1, 2, 16, 64, 65, 130)
 BUFFER_BYTES = 0x100000
 RUN_LEVEL = 304  # offsets in struct kvm_run: s.regs.device_irq_level,
@@ -373,7 +373,7 @@ class _Writer:
 
 _STEPS: dict[Callable[[_Writer], None], int] = {
     _Writer.set_and_get: 16, _Writer.get: 10, _Writer.set: 12, _Writer.copy_register: 3,
-    _Writer.init: 8, _Writer.finalize: 3, _Writer.run_at_once: 8, _Writer.run_asleep: 2,
+    _Writer.init: 8, _Writer.finalize: 3, _Writer.run_at_once: 8, _Writer.run_asleep: 1,
     _Writer.events: 5, _Writer.mp_state: 4, _Writer.attribute: 7, _Writer.pmu: 3,
     _Writer.slot: 7, _Writer.dirty_log: 7, _Writer.enable_cap: 2, _Writer.irq_line: 3,
     _Writer.reg_list: 2, _Writer.bad_pointer: 3, _Writer.guest_debug: 1, _Writer.create_vcpu: 3,
@@ -391,6 +391,9 @@ def scripts(draw: st.DrawFn, host: str, ids: tuple[int, ...]) -> str:
     writer.add("buffer value 0x1000")
     writer.add("ioctl kvm KVM_CREATE_VM 0 -> vm")
     writer.vms.append("vm")
+    if draw(st.booleans()):
+        writer.enable_cap()
+        writer.add("ioctl vm KVM_SET_USER_MEMORY_REGION [ u32 0 1 u64 0x10000 0x82000 &mem ]")
     for number in range(draw(st.integers(1, 2))):
         writer.add(f"ioctl vm KVM_CREATE_VCPU {number} -> w{number}")
         writer.vcpus.append(_Vcpu(f"w{number}", "vm"))

@@ -3,17 +3,14 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 from pathlib import Path
 
 import pytest
 
-import kvmemu
 from conformance import make_scripts, recordings
+from conformance.backend import Backend
 from kvmemu import constants
-from kvmemu.trace.backends import KvmemuBackend
 from kvmemu.trace.parse import parse
 from kvmemu.trace.replay import differences
 from oracle.hosts import HOSTS
@@ -25,15 +22,6 @@ SHOWN = 5
 RECORDINGS = [path for path in recordings.recordings() if path.stem not in NOT_YET]
 
 
-class _Backend(KvmemuBackend):
-    """kvmemu, and its own answer to reads: that of the descriptors behind depends on the kernel."""
-
-    def read(self, fd: int, size: int, offset: int) -> bytes:
-        if offset < 0:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        return kvmemu.pread(fd, size, offset)
-
-
 def _id(path: Path) -> str:
     return f"{path.parent.name}/{path.stem}"
 
@@ -41,7 +29,7 @@ def _id(path: Path) -> str:
 @pytest.mark.parametrize("path", RECORDINGS, ids=_id)
 def test_answers_as_linux_did(path: Path) -> None:
     script = parse(path.read_text(), constants.ALL)
-    found = list(differences(script, _Backend(kvmemu, recordings.host_of(path))))
+    found = list(differences(script, Backend(recordings.host_of(path))))
     shown = "\n".join(map(str, found[:SHOWN]))
     assert not found, f"{len(found)} differences in {path}\n{shown}"
 

@@ -6,39 +6,43 @@
 
 #define MAX_REGS 800
 
-/* Offsets of registers, and the group they belong to. */
-static struct {
+/* The frames of both versions, with the offsets of their registers. */
+static struct frame {
+	int version;
+	enum kvmemu_gic_frame frame;
 	uint32_t group;
-	uint32_t offset;
-} regs[MAX_REGS];
-static unsigned int nr_regs;
+	uint32_t offset[MAX_REGS];
+	unsigned int n;
+} frames[] = {
+	{ .version = 2, .frame = KVMEMU_GICD, .group = KVM_DEV_ARM_VGIC_GRP_DIST_REGS },
+	{ .version = 2, .frame = KVMEMU_GICC, .group = KVM_DEV_ARM_VGIC_GRP_CPU_REGS },
+	{ .version = 3, .frame = KVMEMU_GICD, .group = KVM_DEV_ARM_VGIC_GRP_DIST_REGS },
+	{ .version = 3, .frame = KVMEMU_GICR, .group = KVM_DEV_ARM_VGIC_GRP_REDIST_REGS },
+	{ .version = 3, .frame = KVMEMU_ICC, .group = KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS },
+};
 
-static void add_frame(int version, enum kvmemu_gic_frame frame, uint32_t group)
-{
-	struct kvmemu_gic_reg reg = { 0 };
-	uint32_t from = 0;
-
-	while (nr_regs < MAX_REGS && !kvmemu_gic_reg_from(version, frame, from, &reg)) {
-		regs[nr_regs].group = group;
-		regs[nr_regs++].offset = reg.offset;
-		from = reg.offset + (frame == KVMEMU_ICC ? 1 : reg.bytes);
-	}
-}
+#define NR_FRAMES (sizeof(frames) / sizeof(frames[0]))
 
 bool gic_setup(void)
 {
-	add_frame(2, KVMEMU_GICD, KVM_DEV_ARM_VGIC_GRP_DIST_REGS);
-	add_frame(2, KVMEMU_GICC, KVM_DEV_ARM_VGIC_GRP_CPU_REGS);
-	add_frame(3, KVMEMU_GICD, KVM_DEV_ARM_VGIC_GRP_DIST_REGS);
-	add_frame(3, KVMEMU_GICR, KVM_DEV_ARM_VGIC_GRP_REDIST_REGS);
-	add_frame(3, KVMEMU_ICC, KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS);
-	return nr_regs > 100;
+	for (struct frame *f = frames; f < frames + NR_FRAMES; f++) {
+		struct kvmemu_gic_reg reg = { 0 };
+		uint32_t from = 0;
+
+		while (f->n < MAX_REGS && !kvmemu_gic_reg_from(f->version, f->frame, from, &reg)) {
+			f->offset[f->n++] = reg.offset;
+			from = reg.offset + (f->frame == KVMEMU_ICC ? 1 : reg.bytes);
+		}
+		if (!f->n)
+			return false;
+	}
+	return true;
 }
 
 /* An attribute of a register, with the vCPU in the upper half as GICv2 (an index) or GICv3 (an affinity) has it there. */
-static uint64_t take_register_attr(struct input *in, unsigned int at)
+static uint64_t take_register_attr(struct input *in, const struct frame *f)
 {
-	uint64_t attr = regs[at].offset, whose = choose(in, 3);
+	uint64_t attr = f->offset[choose(in, f->n)], whose = choose(in, 3);
 
 	if (once_in(in, 16))
 		attr += take(in, 1);
@@ -55,8 +59,8 @@ static uint64_t take_frame_address(struct input *in)
 void fill_gic_attr(struct input *in, void *argument)
 {
 	struct kvm_device_attr *attr = argument;
+	const struct frame *f = &frames[choose(in, NR_FRAMES)];
 	uint64_t value = take_number(in);
-	unsigned int at;
 
 	switch (choose(in, 16)) {
 	case 0:
@@ -83,9 +87,8 @@ void fill_gic_attr(struct input *in, void *argument)
 		attr->attr = take_number(in);
 		break;
 	default:
-		at = choose(in, nr_regs);
-		attr->group = regs[at].group;
-		attr->attr = take_register_attr(in, at);
+		attr->group = f->group;
+		attr->attr = take_register_attr(in, f);
 	}
 	attr->addr = take_address(in, 8);
 	store(attr->addr, &value, sizeof(value));
@@ -129,11 +132,11 @@ void gic_batch(struct session *s)
 	struct kvmemu_file *device = file_of_kind(s, DEVICE);
 	uint64_t attrs = take_address(&s->in, 64), values = take_address(&s->in, 64);
 	size_t n = choose(&s->in, 12), bytes = choose(&s->in, 100), done = 0;
-	unsigned int first = choose(&s->in, nr_regs);
-	uint32_t group = regs[first].group;
+	const struct frame *f = &frames[choose(&s->in, NR_FRAMES)];
+	uint32_t group = f->group;
 
 	for (size_t i = 0; i < n; i++) {
-		const uint64_t attr = take_register_attr(&s->in, (first + i) % nr_regs);
+		const uint64_t attr = take_register_attr(&s->in, f);
 
 		store(attrs + i * 8, &attr, sizeof(attr));
 	}

@@ -2,7 +2,9 @@
 /* The ioctls that the fuzzer knows. Part of the tests. */
 #include "requests.h"
 
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <kvmemu.h>
 #include <kvmemu/uapi.h>
@@ -10,11 +12,14 @@
 #include "gic.h"
 
 #define MAX_IDS 2000
+#define MAX_ROUTES 6
+#define NR_EVENTFDS 3
 
 char *memory;
 
 static uint64_t ids[MAX_IDS];
 static unsigned int nr_ids;
+static int eventfds[NR_EVENTFDS];
 
 bool memory_setup(void)
 {
@@ -22,7 +27,7 @@ bool memory_setup(void)
 	if (memory == MAP_FAILED)
 		return false;
 	return !mprotect(memory + MEMORY_WRITABLE, MEMORY_PAGE, PROT_READ) &&
-	       !munmap(memory + MEMORY_WRITABLE + MEMORY_PAGE, MEMORY_PAGE);
+	       !mprotect(memory + MEMORY_WRITABLE + MEMORY_PAGE, MEMORY_PAGE, PROT_NONE);
 }
 
 /* The ids of a vCPU that has all the features its host has. */
@@ -61,10 +66,22 @@ out:
 
 bool requests_setup(void)
 {
+	for (unsigned int i = 0; i < NR_EVENTFDS; i++)
+		eventfds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	for (size_t i = 0; i < kvmemu_host_count(); i++)
 		if (!add_ids_of(kvmemu_host_name(i)))
 			return false;
 	return nr_ids > 0 && gic_setup();
+}
+
+void signal_eventfd(struct input *in)
+{
+	const uint64_t one = 1;
+	uint64_t count;
+	int fd = eventfds[choose(in, NR_EVENTFDS)];
+
+	if (write(fd, &one, sizeof(one)) != sizeof(one) && read(fd, &count, sizeof(count)) != sizeof(count))
+		return;
 }
 
 uint64_t take_register_id(struct input *in)
@@ -231,6 +248,69 @@ static void fill_create_device(struct input *in, void *argument)
 	device->flags = choose(in, 8) ? 0 : choose(in, 3);
 }
 
+/* One of the program's own, or none: what else a number stands for is not the library's to read. */
+static int take_eventfd(struct input *in)
+{
+	return once_in(in, 8) ? (once_in(in, 2) ? -1 : 5000) : eventfds[choose(in, NR_EVENTFDS)];
+}
+
+static void fill_irqfd(struct input *in, void *argument)
+{
+	struct kvm_irqfd *irqfd = argument;
+
+	irqfd->fd = (uint32_t)take_eventfd(in);
+	irqfd->gsi = once_in(in, 16) ? (uint32_t)take_number(in) : choose(in, 40);
+	irqfd->flags = once_in(in, 16) ? (uint32_t)take_number(in) : choose(in, 4);
+	irqfd->resamplefd = (uint32_t)take_eventfd(in);
+}
+
+static void fill_ioeventfd(struct input *in, void *argument)
+{
+	struct kvm_ioeventfd *io = argument;
+
+	io->datamatch = choose(in, 2);
+	io->addr = once_in(in, 16) ? take_number(in) : choose(in, 8) * 8;
+	io->len = once_in(in, 8) ? choose(in, 10) : 1u << choose(in, 4);
+	io->fd = take_eventfd(in);
+	io->flags = once_in(in, 16) ? (uint32_t)take_number(in) : choose(in, 3) * 2 + choose(in, 2);
+}
+
+static void fill_zone(struct input *in, void *argument)
+{
+	struct kvm_coalesced_mmio_zone *zone = argument;
+
+	zone->addr = choose(in, 8) * 4096;
+	zone->size = once_in(in, 8) ? (uint32_t)take_number(in) : choose(in, 3) * 4096;
+	zone->pio = choose(in, 8) ? 0 : choose(in, 3);
+}
+
+static void fill_routing(struct input *in, void *argument)
+{
+	struct kvm_irq_routing *routing = argument;
+
+	routing->nr = once_in(in, 16) ? (uint32_t)take_number(in) : choose(in, MAX_ROUTES + 1);
+	routing->flags = choose(in, 16) ? 0 : 1;
+	for (unsigned int i = 0; i < MAX_ROUTES; i++) {
+		struct kvm_irq_routing_entry *entry = (struct kvm_irq_routing_entry *)((char *)argument + 8) + i;
+
+		entry->gsi = once_in(in, 16) ? (uint32_t)take_number(in) : choose(in, 40);
+		entry->type = once_in(in, 8) ? choose(in, 6) : KVM_IRQ_ROUTING_IRQCHIP + choose(in, 2);
+		entry->flags = choose(in, 4) ? 0 : choose(in, 3);
+		entry->u.irqchip.irqchip = choose(in, 8) ? 0 : 1;
+		entry->u.irqchip.pin = choose(in, 40);
+	}
+}
+
+static void fill_signal_msi(struct input *in, void *argument)
+{
+	struct kvm_msi *msi = argument;
+
+	msi->address_lo = once_in(in, 4) ? 0x8090040 : (uint32_t)take_number(in);
+	msi->data = choose(in, 64);
+	msi->flags = choose(in, 3);
+	msi->devid = choose(in, 8);
+}
+
 static uint64_t vcpu_id(struct input *in)
 {
 	return once_in(in, 8) ? take_number(in) : choose(in, 6);
@@ -261,7 +341,13 @@ const struct request requests[] = {
 	{ .number = KVM_CREATE_IRQCHIP, .kinds = ON(VM) },
 	{ .number = KVM_IRQ_LINE, .kinds = ON(VM), WITH(kvm_irq_level, fill_irq) },
 	{ .number = KVM_IRQ_LINE_STATUS, .kinds = ON(VM), WITH(kvm_irq_level, fill_irq) },
-	{ .number = KVM_SIGNAL_MSI, .kinds = ON(VM), WITH(kvm_msi, NULL) },
+	{ .number = KVM_SIGNAL_MSI, .kinds = ON(VM), WITH(kvm_msi, fill_signal_msi) },
+	{ .number = KVM_IRQFD, .kinds = ON(VM), WITH(kvm_irqfd, fill_irqfd), .descriptors = true },
+	{ .number = KVM_IOEVENTFD, .kinds = ON(VM), WITH(kvm_ioeventfd, fill_ioeventfd), .descriptors = true },
+	{ .number = KVM_REGISTER_COALESCED_MMIO, .kinds = ON(VM), WITH(kvm_coalesced_mmio_zone, fill_zone) },
+	{ .number = KVM_UNREGISTER_COALESCED_MMIO, .kinds = ON(VM), WITH(kvm_coalesced_mmio_zone, fill_zone) },
+	{ .number = KVM_SET_GSI_ROUTING, .kinds = ON(VM), .bytes = 8 + MAX_ROUTES * sizeof(struct kvm_irq_routing_entry),
+	  .fill = fill_routing },
 	{ .number = KVM_ARM_SET_DEVICE_ADDR, .kinds = ON(VM), WITH(kvm_arm_device_addr, NULL) },
 	{ .number = KVM_ARM_PREFERRED_TARGET, .kinds = ON(VM), WITH(kvm_vcpu_init, NULL) },
 	{ .number = KVM_ARM_MTE_COPY_TAGS, .kinds = ON(VM), WITH(kvm_arm_copy_mte_tags, NULL) },

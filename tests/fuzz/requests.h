@@ -16,6 +16,7 @@ struct request {
 	enum kind creates;
 	size_t bytes;			/* of the structure its argument points to; 0: the argument is a number */
 	size_t pointer;			/* offset of a pointer in it, 0: none */
+	bool descriptors;		/* it holds numbers of descriptors */
 	void (*fill)(struct input *in, void *argument);		/* NULL: any bytes will do */
 	uint64_t (*number_argument)(struct input *in);		/* if bytes is 0; NULL: any number will do */
 };
@@ -26,5 +27,8 @@ extern const size_t nr_requests;
 /* Register ids of the built-in hosts' vCPUs; requests_setup() finds them. */
 bool requests_setup(void);
 uint64_t take_register_id(struct input *in);
+
+/* Writes to one of the eventfds that interrupts and doorbells are tied to. */
+void signal_eventfd(struct input *in);
 
 #endif

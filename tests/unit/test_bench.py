@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
 from kvmemu import bench
 
 
@@ -28,3 +30,13 @@ def test_figures_and_their_baselines() -> None:
             assert result.baseline in results
             assert result.ratio is not None
             assert result.ratio > 0
+
+
+def test_only_what_is_named_and_its_baselines_are_measured() -> None:
+    results = bench.measure(rounds=1, calls=1000, names=["one_reg.get.p"])
+    assert {result.name for result in results} == {"one_reg.get.python", "fcntl.ioctl.pipe"}
+
+
+def test_unknown_name_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"no measurement is called 'nosuch'; there are ioctl.fl"):
+        bench.measure(names=["nosuch"])

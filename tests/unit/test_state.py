@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -152,9 +153,16 @@ def test_demo_finds_only_what_time_moved() -> None:
     assert result.recorded.origin.startswith("Linux 6.1")
     assert len(result.recorded.vcpus) == 4
     assert result.wrong == []
-    # Four counters, and the two timers whose time came.
-    assert len(result.moved) == 6
-    assert result.same == result.recorded.nr_registers - 6
+    # Four counters, and the two timers whose time came with the inputs of their interrupts.
+    assert len(result.moved) == 8
+    assert result.same == result.nr_registers - 8
+    assert result.right
+
+
+def test_demo_has_timer_interrupts_at_their_tick_and_not_before() -> None:
+    firings = demo.run().firings
+    assert [(f.vcpu, f.intid) for f in firings] == [(0, 27), (1, 27)]
+    assert all(f.pending and f.queued and not f.early for f in firings)
 
 
 def test_demo_notices_a_register_that_is_not_restored(tmp_path: Path) -> None:
@@ -166,5 +174,21 @@ def test_demo_notices_a_register_that_is_not_restored(tmp_path: Path) -> None:
     assert altered != body
     path = tmp_path / "vm.state"
     path.write_text(resealed(altered), encoding="utf-8")
+    shutil.copy(demo.RECORDED.with_suffix(".ram"), tmp_path / "vm.ram")
     result = demo.run(path)
     assert [d.what for d in result.wrong] == ["PMSWINC_EL0"]
+    assert not result.right
+
+
+def test_differences_name_bit_fields() -> None:
+    with kvmemu.System() as system, system.create_vm() as vm:
+        system.counter.ticks = 100
+        vm.create_vcpus(1)
+        vm.vcpus[0].regs["CNTV_CVAL_EL0"] = 1 << 40
+        before = state.save(vm)
+        vm.vcpus[0].regs["CNTV_CTL_EL0"] = 3
+        (difference,) = state.compare(before, state.save(vm))
+        assert (difference.where, difference.what) == ("vCPU 0", "CNTV_CTL_EL0")
+        assert [(d.what, d.before, d.after) for d in difference.details] == [
+            ("IMASK", 0, 1), ("ENABLE", 0, 1),
+        ]  # fmt: skip

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: MIT */
+/* Interrupts by eventfd. Layer: vm. Source: virt/kvm/eventfd.c, Linux 6.1. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "event.h"
+#include "kvmemu/uapi.h"
+#include "vm.h"
+
+#define STACK_BYTES (256 * 1024)
+#define BATCH 64
+#define STOP 0		/* epoll's data of stop_fd; an irqfd's has its slot, from 1 */
+
+void irqfds_init(struct irqfds *irqfds)
+{
+	irqfds->epoll_fd = -1;
+	irqfds->stop_fd = -1;
+}
+
+static uint64_t data_of(const struct irqfds *irqfds, const struct irqfd *irqfd)
+{
+	return (uint64_t)irqfd->generation << 32 | (uint64_t)(irqfd - irqfds->slot + 1);
+}
+
+/* NULL for an irqfd that is no more: its eventfd is watched until it is closed, where the number to say otherwise is. */
+static struct irqfd *find_data(struct irqfds *irqfds, uint64_t data)
+{
+	size_t at = (uint32_t)data;
+	struct irqfd *irqfd = at && at <= irqfds->room ? &irqfds->slot[at - 1] : NULL;
+
+	return irqfd && irqfd->in_use && irqfd->generation == data >> 32 ? irqfd : NULL;
+}
+
+static bool has_resampler(const struct irqfds *irqfds, uint32_t gsi)
+{
+	for (size_t i = 0; i < irqfds->room; i++)
+		if (irqfds->slot[i].in_use && irqfds->slot[i].resample_fd >= 0 && irqfds->slot[i].gsi == gsi)
+			return true;
+	return false;
+}
+
+/*
+ * Events.
+ */
+
+static void take_count(struct irqfd *irqfd)
+{
+	uint64_t id = 0;
+	int own = event_open(irqfd->number, &id), number;
+
+	if (own < 0 || id != irqfd->event) {
+		/* The number is another's by now; the eventfd may have more of them, or be open in another process only. */
+		number = event_find(irqfd->event);
+		if (own >= 0)
+			close(own);
+		if (number < 0)
+			return;
+		irqfd->number = number;
+		own = event_open(number, &id);
+	}
+	if (own >= 0 && id == irqfd->event)
+		event_take(own);
+	if (own >= 0)
+		close(own);
+}
+
+/*
+ * Linux's fast path raises the input and does not lower it: a level interrupt stays up until somebody lowers it. Only
+ * what was pending when the irqfd was assigned goes the slow way, which pulses it and leaves the count alone.
+ */
+static void handle(struct vm *vm, struct irqfd *irqfd)
+{
+	if (!irqfd->fresh)
+		take_count(irqfd);
+	routing_inject(vm, irqfd->gsi, true);
+	if (irqfd->fresh && irqfd->resample_fd < 0)
+		routing_inject(vm, irqfd->gsi, false);
+}
+
+/* False if there is nothing that could be waited for: the descriptor was closed behind our back. */
+static bool drain(struct vm *vm)
+{
+	struct epoll_event events[BATCH];
+	struct irqfd *irqfd;
+	int n;
+
+	do {
+		n = epoll_wait(vm->irqfds.epoll_fd, events, BATCH, 0);
+		for (int i = 0; i < n; i++) {
+			irqfd = find_data(&vm->irqfds, events[i].data.u64);
+			if (irqfd)
+				handle(vm, irqfd);
+		}
+	} while (n == BATCH);
+	return n >= 0;
+}
+
+static void *serve(void *arg)
+{
+	struct vm *vm = arg;
+	struct pollfd wait = { .fd = vm->irqfds.epoll_fd, .events = POLLIN };
+	bool go_on = true;
+
+	while (go_on) {
+		if (poll(&wait, 1, -1) < 0 ? errno != EINTR : wait.revents != POLLIN)
+			break;
+		pthread_mutex_lock(&vm->irq_lock);
+		go_on = drain(vm) && !vm->irqfds.stopping;
+		pthread_mutex_unlock(&vm->irq_lock);
+	}
+	return NULL;
+}
+
+/* The program's signals are none of this thread's business. */
+static int start_thread(struct vm *vm)
+{
+	sigset_t all, outside;
+	pthread_attr_t attr;
+	int err;
+
+	sigfillset(&all);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	pthread_sigmask(SIG_BLOCK, &all, &outside);
+	vm->irqfds.process = process_generation();
+	err = pthread_create(&vm->irqfds.thread, &attr, serve, vm);
+	pthread_sigmask(SIG_SETMASK, &outside, NULL);
+	pthread_attr_destroy(&attr);
+	return err ? -ENOMEM : 0;
+}
+
+static void close_descriptors(struct irqfds *irqfds)
+{
+	if (irqfds->epoll_fd >= 0)
+		close(irqfds->epoll_fd);
+	if (irqfds->stop_fd >= 0)
+		close(irqfds->stop_fd);
+	irqfds_init(irqfds);
+}
+
+static int start(struct vm *vm)
+{
+	struct epoll_event stop = { .events = EPOLLIN, .data.u64 = STOP };
+	struct irqfds *irqfds = &vm->irqfds;
+	int err = -EMFILE;
+
+	if (irqfds->epoll_fd >= 0)
+		return 0;
+	irqfds->epoll_fd = event_move_away(epoll_create1(EPOLL_CLOEXEC));
+	irqfds->stop_fd = event_move_away(eventfd(0, EFD_CLOEXEC));
+	if (irqfds->epoll_fd >= 0 && !epoll_ctl(irqfds->epoll_fd, EPOLL_CTL_ADD, irqfds->stop_fd, &stop))
+		err = start_thread(vm);
+	if (err)
+		close_descriptors(irqfds);
+	return err;
+}
+
+/*
+ * The end of an irqfd.
+ */
+
+static void deactivate(struct vm *vm, struct irqfd *irqfd)
+{
+	atomic_fetch_sub(&vm->irqfds.nr, 1);
+	irqfd->in_use = false;
+	irqfd->generation++;
+	/* The number may stand for another eventfd by now, which may be watched too. */
+	if (!vm->irqfds.stopping && event_is(irqfd->number, irqfd->event))
+		epoll_ctl(vm->irqfds.epoll_fd, EPOLL_CTL_DEL, irqfd->number, NULL);
+	if (irqfd->resample_fd < 0)
+		return;
+	atomic_fetch_sub(&vm->irqfds.nr_resample, 1);
+	close(irqfd->resample_fd);
+	if (!has_resampler(&vm->irqfds, irqfd->gsi))
+		routing_inject(vm, irqfd->gsi, false);
+}
+
+/* What the epoll instance still watches, as the kernel tells it: a line each, "... data: HEX ...". */
+static bool mark_seen(struct irqfds *irqfds)
+{
+	char path[40], line[256];
+	struct irqfd *irqfd;
+	bool complete = false;
+	const char *at;
+	uint64_t data;
+	FILE *info;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", irqfds->epoll_fd);
+	info = fopen(path, "re");
+	while (info && fgets(line, sizeof(line), info)) {
+		at = strstr(line, "data:");
+		if (!at)
+			continue;
+		data = strtoull(at + strlen("data:"), NULL, 16);
+		irqfd = find_data(irqfds, data);
+		if (irqfd)
+			irqfd->seen = true;
+		complete |= data == STOP;
+	}
+	if (info)
+		fclose(info);
+	return complete;
+}
+
+/* The eventfd is there, and goes without its count. */
+static void deassign_one(struct vm *vm, struct irqfd *irqfd)
+{
+	take_count(irqfd);
+	deactivate(vm, irqfd);
+}
+
+/* Linux learns of a closed eventfd by a callback; here somebody has to look. */
+static void forget_closed(struct vm *vm)
+{
+	struct irqfds *irqfds = &vm->irqfds;
+
+	for (size_t i = 0; i < irqfds->room; i++)
+		irqfds->slot[i].seen = false;
+	if (!mark_seen(irqfds))
+		return;
+	for (size_t i = 0; i < irqfds->room; i++)
+		if (irqfds->slot[i].in_use && !irqfds->slot[i].seen)
+			deactivate(vm, &irqfds->slot[i]);
+}
+
+/*
+ * KVM_IRQFD.
+ */
+
+static struct irqfd *find_event(struct irqfds *irqfds, uint64_t event)
+{
+	for (size_t i = 0; i < irqfds->room; i++)
+		if (irqfds->slot[i].in_use && irqfds->slot[i].event == event)
+			return &irqfds->slot[i];
+	return NULL;
+}
+
+/* For an eventfd that is open: what has its id may be left from an earlier one, closed by now. */
+static struct irqfd *find_open(struct vm *vm, uint64_t event)
+{
+	if (!find_event(&vm->irqfds, event))
+		return NULL;
+	forget_closed(vm);
+	return find_event(&vm->irqfds, event);
+}
+
+static struct irqfd *free_slot(struct irqfds *irqfds)
+{
+	size_t old_room = irqfds->room, room = old_room ? old_room * 2 : 8;
+	struct irqfd *grown;
+
+	for (size_t i = atomic_load(&irqfds->nr) < old_room ? 0 : old_room; i < old_room; i++)
+		if (!irqfds->slot[i].in_use)
+			return &irqfds->slot[i];
+	grown = realloc(irqfds->slot, room * sizeof(*grown));
+	if (!grown)
+		return NULL;
+	memset(grown + old_room, 0, (room - old_room) * sizeof(*grown));
+	irqfds->slot = grown;
+	irqfds->room = room;
+	return &grown[old_room];
+}
+
+/* Every write to the eventfd is an event, read or not: edge-triggered. */
+static int watch(struct irqfds *irqfds, const struct irqfd *irqfd)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.u64 = data_of(irqfds, irqfd) };
+
+	if (!epoll_ctl(irqfds->epoll_fd, EPOLL_CTL_ADD, irqfd->number, &event))
+		return 0;
+	/* Left over from an irqfd that was deassigned under another number of its eventfd. */
+	if (errno == EEXIST && !epoll_ctl(irqfds->epoll_fd, EPOLL_CTL_MOD, irqfd->number, &event))
+		return 0;
+	return errno == EBADF ? -EBADF : -ENOMEM;
+}
+
+static int add(struct vm *vm, const struct irqfd *new)
+{
+	struct irqfds *irqfds = &vm->irqfds;
+	struct irqfd *irqfd;
+	uint32_t generation;
+	int err;
+
+	if (find_open(vm, new->event))
+		return -EBUSY;
+	err = start(vm);
+	if (err)
+		return err;
+	irqfd = free_slot(irqfds);
+	if (!irqfd)
+		return -ENOMEM;
+	generation = irqfd->generation;
+	*irqfd = *new;
+	irqfd->generation = generation;
+	err = watch(irqfds, irqfd);
+	if (err)
+		return err;
+	irqfd->in_use = true;
+	atomic_fetch_add(&irqfds->nr, 1);
+	if (new->resample_fd >= 0)
+		atomic_fetch_add(&irqfds->nr_resample, 1);
+	irqfd->fresh = true;
+	drain(vm);
+	irqfd->fresh = false;
+	return 0;
+}
+
+static int assign_opened(struct vm *vm, const struct kvm_irqfd *args, uint64_t event)
+{
+	struct irqfd new = { .event = event, .gsi = args->gsi, .number = (int)args->fd, .resample_fd = -1 };
+	uint64_t unused;
+	int err;
+
+	if (args->flags & KVM_IRQFD_FLAG_RESAMPLE) {
+		new.resample_fd = event_open((int)args->resamplefd, &unused);
+		if (new.resample_fd < 0)
+			return new.resample_fd;
+	}
+	pthread_mutex_lock(&vm->irq_lock);
+	drain(vm);
+	err = add(vm, &new);
+	/* Linux joins the GSI's resamplers before it looks whether the eventfd is free, and the last to leave lowers it. */
+	if (err && new.resample_fd >= 0 && !has_resampler(&vm->irqfds, new.gsi))
+		routing_inject(vm, new.gsi, false);
+	pthread_mutex_unlock(&vm->irq_lock);
+	if (err && new.resample_fd >= 0)
+		close(new.resample_fd);
+	return err;
+}
+
+static int assign(struct vm *vm, const struct kvm_irqfd *args)
+{
+	uint64_t event;
+	int own, err;
+
+	if (!vm->vgic.initialized)
+		return -EAGAIN;
+	/* Kept open until it is watched, so that nobody else can get its id. */
+	own = event_open((int)args->fd, &event);
+	if (own < 0)
+		return own;
+	err = assign_opened(vm, args, event);
+	close(own);
+	return err;
+}
+
+/* Also where there is nothing to deassign: 0. */
+static int deassign(struct vm *vm, const struct kvm_irqfd *args)
+{
+	struct irqfd *irqfd;
+	uint64_t event;
+	int own = event_open((int)args->fd, &event);
+
+	if (own < 0)
+		return own;
+	pthread_mutex_lock(&vm->irq_lock);
+	drain(vm);
+	irqfd = find_open(vm, event);
+	if (irqfd && irqfd->gsi == args->gsi)
+		deassign_one(vm, irqfd);
+	pthread_mutex_unlock(&vm->irq_lock);
+	close(own);
+	return 0;
+}
+
+int irqfd_set(struct vm *vm, const struct kvm_irqfd *args)
+{
+	if (args->flags & ~(uint32_t)(KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE))
+		return -EINVAL;
+	return args->flags & KVM_IRQFD_FLAG_DEASSIGN ? deassign(vm, args) : assign(vm, args);
+}
+
+void irqfds_sync(struct vm *vm)
+{
+	if (!atomic_load(&vm->irqfds.nr))
+		return;
+	pthread_mutex_lock(&vm->irq_lock);
+	drain(vm);
+	/* Only the line of a resampler shows whether its eventfd is closed. */
+	if (atomic_load(&vm->irqfds.nr_resample))
+		forget_closed(vm);
+	pthread_mutex_unlock(&vm->irq_lock);
+}
+
+void irqfd_acked(struct vm *vm, uint32_t intid)
+{
+	struct irqfds *irqfds = &vm->irqfds;
+	int gsi;
+
+	if (!atomic_load(&irqfds->nr_resample))
+		return;
+	pthread_mutex_lock(&vm->irq_lock);
+	gsi = routing_gsi_of_spi(vm, intid);
+	if (gsi >= 0 && has_resampler(irqfds, (uint32_t)gsi)) {
+		/* Once for all of them: they share the line, and one of them may raise it again at once. */
+		routing_inject(vm, (uint32_t)gsi, false);
+		for (size_t i = 0; i < irqfds->room; i++)
+			if (irqfds->slot[i].in_use && irqfds->slot[i].resample_fd >= 0 &&
+			    irqfds->slot[i].gsi == (uint32_t)gsi)
+				event_signal(irqfds->slot[i].resample_fd);
+	}
+	pthread_mutex_unlock(&vm->irq_lock);
+}
+
+static void stop(struct vm *vm)
+{
+	struct irqfds *irqfds = &vm->irqfds;
+
+	pthread_mutex_lock(&vm->irq_lock);
+	drain(vm);
+	forget_closed(vm);
+	irqfds->stopping = true;
+	for (size_t i = 0; i < irqfds->room; i++)
+		if (irqfds->slot[i].in_use)
+			deassign_one(vm, &irqfds->slot[i]);
+	event_signal(irqfds->stop_fd);
+	pthread_mutex_unlock(&vm->irq_lock);
+	pthread_join(irqfds->thread, NULL);
+}
+
+void irqfds_release(struct vm *vm)
+{
+	bool ours = vm->irqfds.process == process_generation();
+
+	if (vm->irqfds.epoll_fd < 0)
+		return;
+	if (ours) {
+		stop(vm);
+		pthread_mutex_lock(&vm->irq_lock);
+	}
+	close_descriptors(&vm->irqfds);
+	free(vm->irqfds.slot);
+	vm->irqfds.slot = NULL;
+	vm->irqfds.room = 0;
+	if (ours)
+		pthread_mutex_unlock(&vm->irq_lock);
+}
