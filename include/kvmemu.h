@@ -62,6 +62,18 @@ KVMEMU_API int kvmemu_open(struct kvmemu_host *host, struct kvmemu_file **system
 KVMEMU_API long kvmemu_ioctl(struct kvmemu_file *file, unsigned long request, unsigned long arg,
 			     struct kvmemu_file **created);
 
+/*
+ * Several calls on one file in one crossing, in order, each with its own result; all are made, whatever the results are.
+ * A request that creates a descriptor fails with -EMFILE. Returns 0, or -EFAULT where a row cannot be read or written.
+ */
+struct kvmemu_call {
+	uint64_t request;
+	uint64_t arg;
+	int64_t result;
+};
+
+KVMEMU_API int kvmemu_ioctls(struct kvmemu_file *file, struct kvmemu_call *calls, size_t n);
+
 /* One more reference to a file, as dup(2) makes; each is given back with kvmemu_close(). */
 KVMEMU_API struct kvmemu_file *kvmemu_dup(struct kvmemu_file *file);
 KVMEMU_API void kvmemu_close(struct kvmemu_file *file);

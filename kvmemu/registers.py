@@ -89,6 +89,13 @@ class RegisterIds(tuple[int, ...]):
         return ids
 
     @functools.cached_property
+    def _hash(self) -> int:
+        return super().__hash__()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @functools.cached_property
     def packed(self) -> bytes:
         """One after another: uint64 of the machine's byte order."""
         return array("Q", self).tobytes()

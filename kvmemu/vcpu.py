@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ _U64 = "uint64_t[]"
 _EVENTS = "<BBB5xQ48x"
 
 
-@dataclass
+@dataclass(frozen=True)
 class VcpuEvents:
     """struct kvm_vcpu_events of arm64.
 
@@ -71,10 +72,25 @@ class Vcpu(File):
         self.vm = vm
         self.id = vcpu_id
         self.index = index
-        self.arch = "arm" if lib.kvmemu_arch(handle) == 32 else "arm64"
-        self.regs = Registers(self)
-        self._value = ffi.new(_U64, _MAX_BYTES // 8)
-        self._address = int(ffi.cast("unsigned long", self._value))
+        self._ids: RegisterIds | None = None
+
+    # What a vCPU that is only restored does not need is made when it is asked for.
+
+    @functools.cached_property
+    def arch(self) -> str:
+        return "arm" if lib.kvmemu_arch(self.handle()) == 32 else "arm64"
+
+    @functools.cached_property
+    def regs(self) -> Registers:
+        return Registers(self)
+
+    @functools.cached_property
+    def _value(self) -> Any:
+        return ffi.new(_U64, _MAX_BYTES // 8)
+
+    @functools.cached_property
+    def _address(self) -> int:
+        return int(ffi.cast("unsigned long", self._value))
 
     def __str__(self) -> str:
         return f"vCPU {self.id}"
@@ -97,12 +113,18 @@ class Vcpu(File):
         """
         if features is None:
             features = [KVM_ARM32_VCPU_PSCI_0_2 if self.arch == "arm" else KVM_ARM_VCPU_PSCI_0_2]
+        if target is None:
+            target = self.vm.preferred_target()
+        self._ids = None
+        self.ioctl(KVM_ARM_VCPU_INIT, bytearray(self.init_data(features, target)))
+
+    @staticmethod
+    def init_data(features: Iterable[int], target: int) -> bytes:
+        """struct kvm_vcpu_init."""
         words = [0] * 7
         for feature in features:
             words[feature // 32] |= 1 << feature % 32
-        if target is None:
-            target = self.vm.preferred_target()
-        self._packed(KVM_ARM_VCPU_INIT, "<8I", target, *words)
+        return struct.pack("<8I", target, *words)
 
     def finalize(self, feature: int) -> None:
         """KVM_ARM_VCPU_FINALIZE of KVM_ARM_VCPU_SVE.
@@ -110,6 +132,7 @@ class Vcpu(File):
         Raises:
             KvmError: EINVAL if the vCPU does not have the feature, EPERM the second time.
         """
+        self._ids = None
         self._packed(KVM_ARM_VCPU_FINALIZE, "<i", feature)
 
     @property
@@ -155,7 +178,12 @@ class Vcpu(File):
         return list(self.register_ids())
 
     def register_ids(self) -> RegisterIds:
-        """reg_list() in a form that get_regs() and set_regs() take without work of their own."""
+        """reg_list() in a form that get_regs() and set_regs() take without work of their own.
+
+        A vCPU's list does not change once it is there; init() and finalize() have it read again.
+        """
+        if self._ids is not None:
+            return self._ids
         room = ffi.new(_U64, self.vm.nr_reg_list + 1)
         room[0] = self.vm.nr_reg_list
         address = int(ffi.cast("unsigned long", room))
@@ -164,7 +192,8 @@ class Vcpu(File):
             self.vm.nr_reg_list = room[0]
             return self.register_ids()
         check(result, f"KVM_GET_REG_LIST on {self}")
-        return RegisterIds.unpack(ffi.buffer(room)[8 : 8 * room[0] + 8])
+        self._ids = RegisterIds.unpack(ffi.buffer(room)[8 : 8 * room[0] + 8])
+        return self._ids
 
     def get_one_reg(self, register_id: int) -> int:
         """KVM_GET_ONE_REG: the value as an unsigned integer of the register's size.

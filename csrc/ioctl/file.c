@@ -193,6 +193,20 @@ long kvmemu_ioctl(struct kvmemu_file *file, unsigned long request, unsigned long
 	return file_ioctl(&call);
 }
 
+int kvmemu_ioctls(struct kvmemu_file *file, struct kvmemu_call *calls, size_t n)
+{
+	struct kvmemu_call row;
+
+	for (size_t i = 0; i < n; i++) {
+		if (user_read(&row, (uintptr_t)&calls[i], sizeof(row)))
+			return -EFAULT;
+		row.result = kvmemu_ioctl(file, row.request, row.arg, NULL);
+		if (user_write((uintptr_t)&calls[i].result, &row.result, sizeof(row.result)))
+			return -EFAULT;
+	}
+	return 0;
+}
+
 struct kvmemu_file *kvmemu_dup(struct kvmemu_file *file)
 {
 	return file_get(file);

@@ -14,12 +14,16 @@
 /* Addresses from here up are the kernel's or not canonical, and never a caller's. */
 #define USER_END (1ull << 56)
 
+/* Link-time optimisation may put the code below and its callers into different units: global, but hidden, names. */
+#define NAME(name) ".globl " name "\n.hidden " name "\n"
+#define NAMES NAME("kvmemu_user_copy") NAME("kvmemu_user_copy_fault")
+
 /*
  * long copy(to, from, bytes): 0, or 1 after a fault. It keeps nothing on the stack, so that jumping to its last
  * instructions returns properly from wherever it faulted. 8 and 16 bytes, nearly all of what is copied, go by words.
  */
 #if defined(__x86_64__)
-__asm__(".pushsection .text\n"
+__asm__(".pushsection .text\n" NAMES
 	".type kvmemu_user_copy, @function\n"
 	"kvmemu_user_copy:\n"
 	"	cmpq $8, %rdx\n"
@@ -47,7 +51,7 @@ __asm__(".pushsection .text\n"
 	".popsection\n");
 #define CONTEXT_PC(context) ((context)->uc_mcontext.gregs[REG_RIP])
 #elif defined(__aarch64__)
-__asm__(".pushsection .text\n"
+__asm__(".pushsection .text\n" NAMES
 	".type kvmemu_user_copy, %function\n"
 	"kvmemu_user_copy:\n"
 	"	cmp x2, #8\n"

@@ -173,9 +173,6 @@ static void deactivate(struct vm *vm, struct irqfd *irqfd)
 	atomic_fetch_sub(&vm->irqfds.nr, 1);
 	irqfd->in_use = false;
 	irqfd->generation++;
-	/* The number may stand for another eventfd by now, which may be watched too. */
-	if (!vm->irqfds.stopping && event_is(irqfd->number, irqfd->event))
-		epoll_ctl(vm->irqfds.epoll_fd, EPOLL_CTL_DEL, irqfd->number, NULL);
 	if (irqfd->resample_fd < 0)
 		return;
 	atomic_fetch_sub(&vm->irqfds.nr_resample, 1);
@@ -215,6 +212,9 @@ static bool mark_seen(struct irqfds *irqfds)
 static void deassign_one(struct vm *vm, struct irqfd *irqfd)
 {
 	take_count(irqfd);
+	/* The number may stand for another eventfd by now, which may be watched too. */
+	if (!vm->irqfds.stopping && event_is(irqfd->number, irqfd->event))
+		epoll_ctl(vm->irqfds.epoll_fd, EPOLL_CTL_DEL, irqfd->number, NULL);
 	deactivate(vm, irqfd);
 }
 

@@ -16,7 +16,6 @@ from kvmemu.state import Difference, SavedIrq, interrupts
 from kvmemu.state.gic_text import entries
 from kvmemu.system import System
 
-
 _FRAMES = {
     "GIC distributor": "gicd",
     "GIC redistributors": "gicr",

@@ -12,6 +12,7 @@ from kvmemu.state.gic_text import Entry, entries
 from kvmemu.state.interrupts import interrupt_fields, meaning_of
 from kvmemu.state.model import GicState, VcpuDevices, VcpuState, VmState
 
+
 @dataclass(frozen=True)
 class Detail:
     """A part of a register that is not the same.

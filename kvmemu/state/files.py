@@ -74,7 +74,7 @@ def dumps(state: VmState) -> str:
 def store(state: VmState, path: str | os.PathLike[str]) -> None:
     """Write a state to a file, and what was in its memory slots to the file beside it.
 
-    Each is replaced as a whole or not at all; two that do not belong together are refused by load().
+    Each is replaced as a whole or not at all; load() refuses two that do not belong together.
 
     Args:
         state: with the contents of all its slots, or without slots.

@@ -129,22 +129,38 @@ def _icc_ctlr() -> int:
 # ---- which registers there are to save ----
 
 
-def _v3_attrs(gic: VgicV3, nr_irqs: int, whose: Sequence[int]) -> Iterable[tuple[int, bytes, int]]:
-    """Group, attributes and size of each block; `whose` has the vCPUs' affinities."""
-    yield DIST, _attrs(3, "gicd", nr_irqs, "control", 0), 4
-    yield REDIST, b"".join([_attrs(3, "gicr", nr_irqs, "tables", who) for who in whose]), 4
-    yield DIST, _attrs(3, "gicd", nr_irqs, "shared", 0), 4
-    yield REDIST, b"".join([_attrs(3, "gicr", nr_irqs, "others", who) for who in whose]), 4
-    shared = range(NR_PRIVATE_IRQS, nr_irqs, 32)
+@functools.lru_cache(maxsize=64)
+def _v3_attrs(nr_irqs: int, whose: tuple[int, ...]) -> tuple[tuple[int, bytes, int], ...]:
+    """Group, attributes and size of each block but the CPU interfaces'.
+
+    Args:
+        whose: the vCPUs' affinities.
+    """
+    tables = [_attrs(3, "gicr", nr_irqs, "tables", who) for who in whose]
+    others = [_attrs(3, "gicr", nr_irqs, "others", who) for who in whose]
     levels = [who | LINE_LEVEL for who in whose]
+    shared = range(NR_PRIVATE_IRQS, nr_irqs, 32)
     levels += [who | LINE_LEVEL | intid for who in whose[:1] for intid in shared]
-    yield LEVELS, _pack(levels), 4
-    # How many active priority registers a vCPU has depends on its bits of priority.
-    ctlr = gic.get_attrs(ICC, _pack(who | _icc_ctlr() for who in whose), 8)
-    pri_bits = [
-        (value >> _PRI_BITS_SHIFT & 7) + 1 for value in struct.unpack(f"={len(whose)}Q", ctlr)
-    ]
-    yield ICC, b"".join(map(_icc_attrs, pri_bits, whose)), 8
+    return (
+        (DIST, _attrs(3, "gicd", nr_irqs, "control", 0), 4),
+        (REDIST, b"".join(tables), 4),
+        (DIST, _attrs(3, "gicd", nr_irqs, "shared", 0), 4),
+        (REDIST, b"".join(others), 4),
+        (LEVELS, _pack(levels), 4),
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _ctlr_attrs(whose: tuple[int, ...]) -> bytes:
+    return _pack(who | _icc_ctlr() for who in whose)
+
+
+@functools.lru_cache(maxsize=64)
+def _cpu_attrs(ctlr: bytes, whose: tuple[int, ...]) -> bytes:
+    """How many active priority registers a vCPU has depends on its bits of priority."""
+    values = struct.unpack(f"={len(whose)}Q", ctlr)
+    pri_bits = [(value >> _PRI_BITS_SHIFT & 7) + 1 for value in values]
+    return b"".join(map(_icc_attrs, pri_bits, whose))
 
 
 def _v2_attrs(nr_irqs: int, whose: Sequence[int]) -> Iterable[tuple[int, bytes, int]]:
@@ -216,10 +232,12 @@ def _save_v3(gic: VgicV3, affinities: Sequence[int] | None) -> GicState:
     nr_irqs = gic.nr_irqs
     blocks: tuple[AttrBlock, ...] = ()
     if initialized:
-        whose = _affinities(gic.vm.vcpus) if affinities is None else affinities
+        whose = tuple(_affinities(gic.vm.vcpus) if affinities is None else affinities)
+        ctlr = gic.get_attrs(ICC, _ctlr_attrs(whose), 8)
+        cpus = ICC, _cpu_attrs(ctlr, whose), 8
         blocks = tuple(
             AttrBlock(group, attrs, gic.get_attrs(group, attrs, size), size)
-            for group, attrs, size in _v3_attrs(gic, nr_irqs, whose)
+            for group, attrs, size in (*_v3_attrs(nr_irqs, whose), cpus)
         )
     return GicState(
         version=3,

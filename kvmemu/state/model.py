@@ -105,7 +105,7 @@ class GicState:
     Attributes:
         version: 2 or 3.
         nr_irqs: SGIs, PPIs and SPIs together; 32 if that is not settled yet.
-        dist, cpu: where the distributor and, on a GICv2, the CPU interface are; None if nowhere yet.
+        dist, cpu: where the distributor and, on a GICv2, the CPU interface are; None if nowhere.
         redist: on a GICv3, where the redistributors are if they are one run without an end.
         regions: else the runs: base and count of each.
         initialized: its registers exist, and are in blocks.

@@ -5,36 +5,51 @@ from __future__ import annotations
 
 import functools
 import mmap
+from collections.abc import Iterator
 
 from kvmemu import constants as kvm
-from kvmemu.errors import KvmError, RestoreError
+from kvmemu.calls import ATTR_BYTES, Call, Calls
+from kvmemu.errors import KvmError, RestoreError, kvm_error
 from kvmemu.registers import RegisterIds, name_of, reg_bytes
 from kvmemu.state.gic import create_gic, restore_gic
 from kvmemu.state.model import VcpuDevices, VcpuState, VmState
 from kvmemu.vcpu import Vcpu
 from kvmemu.vm import Vm
 
-
 # The virtual counter is the VM's: it is written once, after everything else.
 COUNTERS = frozenset((kvm.KVM_REG_ARM_TIMER_CNT, kvm.KVM_REG_ARM32_TIMER_CNT))
 _LEFT_OUT = frozenset({*COUNTERS, kvm.KVM_REG_ARM64_SVE_VLS})
 _PMU = kvm.KVM_ARM_VCPU_PMU_V3_CTRL
 _TIMERS = kvm.KVM_ARM_VCPU_TIMER_CTRL
+_NO_DEVICES = VcpuDevices()
 
 
-def _init(vcpu: Vcpu, state: VcpuState) -> None:
-    """Initialise a vCPU as the saved one was; vector lengths before SVE is finalized."""
-    vcpu.init(state.features, state.target)
-    if kvm.KVM_ARM_VCPU_SVE not in state.features:
-        return
-    vls = state.registers.get(kvm.KVM_REG_ARM64_SVE_VLS)
-    if vls is not None:
-        vcpu.set_one_reg(kvm.KVM_REG_ARM64_SVE_VLS, vls)
-    vcpu.finalize(kvm.KVM_ARM_VCPU_SVE)
+class _Initialiser:
+    """Initialises vCPUs as the saved ones were. For one thread."""
+
+    def __init__(self) -> None:
+        self._calls: dict[tuple[int, tuple[int, ...]], Calls] = {}
+
+    def do(self, vcpu: Vcpu, state: VcpuState) -> None:
+        """KVM_ARM_VCPU_INIT; vector lengths before SVE is finalized."""
+        key = state.target, state.features
+        calls = self._calls.get(key)
+        if calls is None:
+            data = vcpu.init_data(state.features, state.target)
+            calls = self._calls[key] = Calls([Call(kvm.KVM_ARM_VCPU_INIT, data)])
+        result = calls.result(calls.make(vcpu), 0)
+        if result < 0:
+            raise kvm_error(-result, f"KVM_ARM_VCPU_INIT on {vcpu}")
+        if kvm.KVM_ARM_VCPU_SVE not in state.features:
+            return
+        vls = state.registers.get(kvm.KVM_REG_ARM64_SVE_VLS)
+        if vls is not None:
+            vcpu.set_one_reg(kvm.KVM_REG_ARM64_SVE_VLS, vls)
+        vcpu.finalize(kvm.KVM_ARM_VCPU_SVE)
 
 
 @functools.lru_cache(maxsize=64)
-def _plan(ids: tuple[int, ...]) -> tuple[RegisterIds, tuple[slice, ...]]:
+def _plan(ids: RegisterIds) -> tuple[RegisterIds, tuple[slice, ...]]:
     """Which registers to write, and where their values are among all."""
     wanted: list[int] = []
     parts: list[slice] = []
@@ -72,7 +87,9 @@ def _explain(vcpu: Vcpu, state: VcpuState, error: KvmError) -> RestoreError:
 
 def restore_vcpu(vcpu: Vcpu, state: VcpuState) -> None:
     """Write one vCPU, except for the counter."""
-    ids, parts = _plan(state.ids)
+    ids, parts = _plan(
+        state.ids if isinstance(state.ids, RegisterIds) else RegisterIds(state.ids)
+    )
     values = b"".join([state.values[part] for part in parts])
     try:
         vcpu.set_regs(ids, values)
@@ -85,19 +102,51 @@ def restore_vcpu(vcpu: Vcpu, state: VcpuState) -> None:
         vcpu.mp_state = state.mp_state
 
 
-def _restore_devices(vcpu: Vcpu, state: VcpuDevices) -> None:
-    """The interrupts of a vCPU's PMU and timers: after the GIC is initialised."""
-    if state.pmu_intid is not None:
-        vcpu.set_device_attr(_PMU, kvm.KVM_ARM_VCPU_PMU_V3_IRQ, state.pmu_intid, 4)
-    if state.pmu_ready:
-        vcpu.set_device_attr(_PMU, kvm.KVM_ARM_VCPU_PMU_V3_INIT)
-    if state.vtimer_intid is not None:
-        vcpu.set_device_attr(_TIMERS, kvm.KVM_ARM_VCPU_TIMER_IRQ_VTIMER, state.vtimer_intid, 4)
-    if state.ptimer_intid is not None:
-        vcpu.set_device_attr(_TIMERS, kvm.KVM_ARM_VCPU_TIMER_IRQ_PTIMER, state.ptimer_intid, 4)
-    if state.pvtime_ipa is not None:
-        group, attr = kvm.KVM_ARM_VCPU_PVTIME_CTRL, kvm.KVM_ARM_VCPU_PVTIME_IPA
-        vcpu.set_device_attr(group, attr, state.pvtime_ipa)
+class _Devices:
+    """Restores the interrupts of vCPUs' PMUs and timers: once the GIC is initialised. For one
+    thread.
+    """
+
+    def __init__(self) -> None:
+        self._calls: dict[VcpuDevices, Calls] = {}
+
+    def do(self, vcpu: Vcpu, state: VcpuDevices) -> None:
+        """Of one vCPU."""
+        if state == _NO_DEVICES:
+            return
+        calls = self._calls.get(state)
+        if calls is None:
+            calls = self._calls[state] = Calls(list(self._plan(state)))
+        after = calls.make(vcpu)
+        failed = calls.first_error(after)
+        if failed is not None:
+            raise kvm_error(-failed[1], f"device attributes of {vcpu}")
+        # The first calls have read the timers' interrupts. Writing one writes those of all vCPUs.
+        for n, (attr, intid) in enumerate(_timers(state)):
+            if calls.number(after, n, ATTR_BYTES) != intid:
+                vcpu.set_device_attr(_TIMERS, attr, intid, 4)
+
+    @staticmethod
+    def _plan(state: VcpuDevices) -> Iterator[Call]:
+        for attr, _ in _timers(state):
+            yield Call.of_attr(kvm.KVM_GET_DEVICE_ATTR, _TIMERS, attr)
+        write = functools.partial(Call.of_attr, kvm.KVM_SET_DEVICE_ATTR)
+        if state.pmu_intid is not None:
+            yield write(_PMU, kvm.KVM_ARM_VCPU_PMU_V3_IRQ, state.pmu_intid)
+        if state.pmu_ready:
+            yield write(_PMU, kvm.KVM_ARM_VCPU_PMU_V3_INIT, None)
+        if state.pvtime_ipa is not None:
+            group, attr = kvm.KVM_ARM_VCPU_PVTIME_CTRL, kvm.KVM_ARM_VCPU_PVTIME_IPA
+            yield write(group, attr, state.pvtime_ipa)
+
+
+def _timers(state: VcpuDevices) -> list[tuple[int, int]]:
+    """Attributes and values of the timers whose interrupts are known."""
+    both = (
+        (kvm.KVM_ARM_VCPU_TIMER_IRQ_VTIMER, state.vtimer_intid),
+        (kvm.KVM_ARM_VCPU_TIMER_IRQ_PTIMER, state.ptimer_intid),
+    )
+    return [(attr, intid) for attr, intid in both if intid is not None]
 
 
 def _check(state: VmState, vm: Vm) -> None:
@@ -148,23 +197,18 @@ def restore(state: VmState, vm: Vm) -> None:
     _check(state, vm)
     try:
         _restore_memory(state, vm)
+        initialiser, devices = _Initialiser(), _Devices()
         for vcpu_state in state.vcpus:
-            vm.create_vcpu(vcpu_state.id)
-        for vcpu, vcpu_state in zip(vm.vcpus, state.vcpus, strict=True):
-            _init(vcpu, vcpu_state)
+            initialiser.do(vm.create_vcpu(vcpu_state.id), vcpu_state)
         gic = create_gic(vm, state.gic) if state.gic is not None else None
         for vcpu, vcpu_state in zip(vm.vcpus, state.vcpus, strict=True):
+            devices.do(vcpu, vcpu_state.devices)
             restore_vcpu(vcpu, vcpu_state)
-            if vcpu_state.devices != _NO_DEVICES:
-                _restore_devices(vcpu, vcpu_state.devices)
         if gic is not None and state.gic is not None:
             restore_gic(gic, state.gic)
         _restore_counter(vm, state)
     except KvmError as error:
         raise RestoreError(str(error)) from error
-
-
-_NO_DEVICES = VcpuDevices()
 
 
 def _restore_counter(vm: Vm, state: VmState) -> None:

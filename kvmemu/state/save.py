@@ -8,12 +8,14 @@ import functools
 import struct
 
 from kvmemu import constants as kvm
+from kvmemu.calls import ATTR_BYTES, Call, Calls
+from kvmemu.errors import check
 from kvmemu.gic import affinity_attr
 from kvmemu.registers import RegisterIds, find
 from kvmemu.state.gic import save_gic
 from kvmemu.state.memory import snapshot
 from kvmemu.state.model import GicState, SlotState, VcpuDevices, VcpuState, VmState
-from kvmemu.vcpu import Vcpu
+from kvmemu.vcpu import Vcpu, VcpuEvents
 from kvmemu.vm import Vm
 
 
@@ -84,62 +86,77 @@ def _el1_is_32bit(vcpu: Vcpu, pstate: int) -> bool:
     return False
 
 
-# ---- device attributes ----
+# ---- what is no register ----
 
-
+_MP_STATE, _EVENTS, _PVTIME, _PMU_INTID, _PMU_READY, _VTIMER, _PTIMER = range(7)
 _ABSENT = frozenset((-errno.ENXIO, -errno.EINVAL, -errno.ENODEV))
-_make_devices = functools.lru_cache(maxsize=1024)(VcpuDevices)  # most vCPUs have the same
 
 
-def _attr(vcpu: Vcpu, group: int, attr: int) -> int | None:
-    """An attribute; None if there is none, or none without an interrupt controller."""
-    result, value = vcpu.try_device_attr(kvm.KVM_GET_DEVICE_ATTR, group, attr, 0)
-    if result in _ABSENT:
-        return None
-    return value if result == 0 else vcpu.get_device_attr(group, attr)  # which raises
+class _Rest:
+    """Reads the rest of a vCPU, one crossing each. For one VM and thread."""
 
+    def __init__(self, has_gic: bool) -> None:
+        pmu, timers = kvm.KVM_ARM_VCPU_PMU_V3_CTRL, kvm.KVM_ARM_VCPU_TIMER_CTRL
+        get = functools.partial(Call.of_attr, kvm.KVM_GET_DEVICE_ATTR)
+        # KVM does not tell whether the PMU was initialised. But then all writes are refused for
+        # that, before the value is looked at: this one has none.
+        ready = Call.of_attr(kvm.KVM_SET_DEVICE_ATTR, pmu, kvm.KVM_ARM_VCPU_PMU_V3_IRQ, None)
+        self._calls = Calls([
+            Call(kvm.KVM_GET_MP_STATE, bytes(8)),
+            Call(kvm.KVM_GET_VCPU_EVENTS, bytes(64)),
+            get(kvm.KVM_ARM_VCPU_PVTIME_CTRL, kvm.KVM_ARM_VCPU_PVTIME_IPA),
+            get(pmu, kvm.KVM_ARM_VCPU_PMU_V3_IRQ),
+            ready,
+            get(timers, kvm.KVM_ARM_VCPU_TIMER_IRQ_VTIMER),
+            get(timers, kvm.KVM_ARM_VCPU_TIMER_IRQ_PTIMER),
+        ])  # fmt: skip
+        self._has_gic = has_gic
+        # Most vCPUs of a VM have the same.
+        self._known: dict[bytes, tuple[int, VcpuEvents, VcpuDevices]] = {}
 
-def _pmu_is_ready(vcpu: Vcpu) -> bool:
-    """KVM does not tell; but once KVM_ARM_VCPU_PMU_V3_INIT was made, all writes are refused as
-    that, and before the value is looked at.
-    """
-    group, attr = kvm.KVM_ARM_VCPU_PMU_V3_CTRL, kvm.KVM_ARM_VCPU_PMU_V3_IRQ
-    return vcpu.try_device_attr(kvm.KVM_SET_DEVICE_ATTR, group, attr)[0] == -errno.EBUSY
+    def of(self, vcpu: Vcpu) -> tuple[int, VcpuEvents, VcpuDevices]:
+        """mp_state, events and devices of a vCPU."""
+        after = self._calls.make(vcpu)
+        known = self._known.get(after)
+        if known is None:
+            known = self._known[after] = self._understood(after, vcpu)
+        return known
 
+    def _understood(self, after: bytes, vcpu: Vcpu) -> tuple[int, VcpuEvents, VcpuDevices]:
+        calls = self._calls
+        for n in (_MP_STATE, _EVENTS):
+            check(calls.result(after, n), f"state of {vcpu}")
 
-def devices_of(vcpu: Vcpu, features: tuple[int, ...], has_gic: bool) -> VcpuDevices:
-    """What the vCPU's device attributes say."""
-    pmu_intid = vtimer = ptimer = None
-    pmu = kvm.KVM_ARM_VCPU_PMU_V3 in features
-    pvtime = _attr(vcpu, kvm.KVM_ARM_VCPU_PVTIME_CTRL, kvm.KVM_ARM_VCPU_PVTIME_IPA)
-    if has_gic:
-        if pmu:
-            pmu_intid = _attr(vcpu, kvm.KVM_ARM_VCPU_PMU_V3_CTRL, kvm.KVM_ARM_VCPU_PMU_V3_IRQ)
-        timers = kvm.KVM_ARM_VCPU_TIMER_CTRL
-        vtimer = _attr(vcpu, timers, kvm.KVM_ARM_VCPU_TIMER_IRQ_VTIMER)
-        ptimer = _attr(vcpu, timers, kvm.KVM_ARM_VCPU_TIMER_IRQ_PTIMER)
-    pvtime = None if pvtime == _NOWHERE else pvtime
-    return _make_devices(pmu_intid, pmu and _pmu_is_ready(vcpu), vtimer, ptimer, pvtime)
+        def attr(n: int, needs_gic: bool = True) -> int | None:
+            result = calls.result(after, n)
+            if result in _ABSENT or (needs_gic and not self._has_gic):
+                return None
+            check(result, f"device attributes of {vcpu}")
+            return calls.number(after, n, ATTR_BYTES)
+
+        flags = calls.number(after, _EVENTS)  # serror_pending, serror_has_esr, ext_dabt_pending
+        esr = calls.number(after, _EVENTS, 8) if flags >> 8 & 0xFF else None
+        pvtime = attr(_PVTIME, needs_gic=False)
+        devices = VcpuDevices(
+            pmu_intid=attr(_PMU_INTID),
+            pmu_ready=calls.result(after, _PMU_READY) == -errno.EBUSY,
+            vtimer_intid=attr(_VTIMER),
+            ptimer_intid=attr(_PTIMER),
+            pvtime_ipa=None if pvtime == _NOWHERE else pvtime,
+        )
+        mp_state = calls.number(after, _MP_STATE) & 0xFFFFFFFF
+        return mp_state, VcpuEvents(flags & 0xFF != 0, esr), devices
 
 
 # ---- the whole ----
 
 
-def save_vcpu(vcpu: Vcpu, target: int, has_gic: bool = False) -> VcpuState:
-    """Everything of one vCPU."""
+def _save_vcpu(vcpu: Vcpu, target: int, rest: _Rest) -> VcpuState:
     ids = vcpu.register_ids()
     values = vcpu.get_regs(ids)
+    mp_state, events, devices = rest.of(vcpu)
     features = features_of(vcpu, ids, values)
-    return VcpuState(
-        id=vcpu.id,
-        target=target,
-        features=features,
-        mp_state=vcpu.mp_state,
-        events=vcpu.events,
-        ids=ids,
-        values=values,
-        devices=devices_of(vcpu, features, has_gic),
-    )
+    return VcpuState(vcpu.id, target, features, mp_state, events, ids, values, devices)
 
 
 def _save_gic(vm: Vm, vcpus: tuple[VcpuState, ...]) -> GicState | None:
@@ -147,10 +164,12 @@ def _save_gic(vm: Vm, vcpus: tuple[VcpuState, ...]) -> GicState | None:
         return None
     if vm.gic.version == 2:
         return save_gic(vm.gic)
-    affinities = []
+    affinities, ids, place = [], None, 0
     for vcpu in vcpus:
-        assert isinstance(vcpu.ids, RegisterIds)
-        affinities.append(affinity_attr(_U64(vcpu.values, vcpu.ids.places[_MPIDR])[0]))
+        if vcpu.ids is not ids:
+            assert isinstance(vcpu.ids, RegisterIds)
+            ids, place = vcpu.ids, vcpu.ids.places[_MPIDR]
+        affinities.append(affinity_attr(_U64(vcpu.values, place)[0]))
     return save_gic(vm.gic, affinities)
 
 
@@ -166,7 +185,8 @@ def save(vm: Vm, origin: str = "", *, memory: bool = True) -> VmState:
         KvmError: ENOEXEC, EPERM for a vCPU that is not ready; EBUSY for one that is running.
     """
     target = vm.preferred_target()
-    vcpus = tuple(save_vcpu(vcpu, target, vm.gic is not None) for vcpu in vm.vcpus)
+    rest = _Rest(vm.gic is not None)
+    vcpus = tuple([_save_vcpu(vcpu, target, rest) for vcpu in vm.vcpus])
     slots, ram = [], {}
     for slot in vm.memory_slots if memory else ():
         contents = snapshot(slot.view())

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The scripts of this folder and their recordings, and how many calls they are.
 
-    recordings.py      prints the calls by subject and host, as docs/conformance.md has them
+    recordings.py            prints the calls by subject and host
+    recordings.py --write    puts them into docs/conformance.md
 
 Part of the tests. scripts/NAME.trace are the scripts, HOST/NAME.trace what Linux answered, and
 found/*.trace sequences that the random generator once found a difference with.
@@ -9,6 +10,7 @@ found/*.trace sequences that the random generator once found a difference with.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -22,6 +24,7 @@ from oracle.record import script_hosts
 HERE = Path(__file__).parent
 SCRIPTS = HERE / "scripts"
 FOUND = HERE / "found"
+DOCUMENT = HERE.parents[1] / "docs" / "conformance.md"
 
 # what a script's name begins with: its subject. The first match counts.
 SUBJECTS = {
@@ -39,7 +42,10 @@ SUBJECTS = {
     "Events and exceptions": ("vcpu-events", "aborts"),
     "Attributes, PMU": ("attr-", "pmu-"),
     "KVM_RUN, interrupt lines": ("run-", "irq-line"),
-    "vGIC": ("device-", "vgic"),
+    "Events, routing, MMIO in the kernel": (
+        "bus-", "coalesced", "gsi-", "ioeventfd", "irqfd", "signal-msi",
+    ),
+    "Devices": ("device-", "vgic"),
 }  # fmt: skip
 FOUND_SUBJECT = "Sequences found at random"
 OTHER = "Other"
@@ -107,6 +113,14 @@ def table() -> str:
     return "\n".join(lines)
 
 
+def write_table() -> None:
+    """Replace the table in the document."""
+    text = DOCUMENT.read_text()
+    DOCUMENT.write_text(re.sub(r"(?m)^\| Calls about (.*\n\|)*.*$", lambda _: table(), text))
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--write"]:
+        write_table()
     print(table())
     print(f"\n{len(scripts())} scripts, {sum(map(calls, recordings())):,} calls")

@@ -50,10 +50,9 @@ def assemble(source: Path) -> bytes:
     """The guest's code and data."""
     with tempfile.TemporaryDirectory() as folder:
         elf, flat = Path(folder) / "guest.elf", Path(folder) / "guest.bin"
-        subprocess.run(
-            ["aarch64-linux-gnu-gcc", "-nostdlib", "-static", "-Wl,-Ttext=0,--build-id=none", "-o", elf, source],
-            check=True,
-        )
+        # No build id: the linker would put it 4 MiB away.
+        link = ["-nostdlib", "-static", "-Wl,-Ttext=0,--build-id=none"]
+        subprocess.run(["aarch64-linux-gnu-gcc", *link, "-o", elf, source], check=True)
         subprocess.run(["aarch64-linux-gnu-objcopy", "-O", "binary", elf, flat], check=True)
         return flat.read_bytes()
 

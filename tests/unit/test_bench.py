@@ -20,6 +20,11 @@ def test_figures_and_their_baselines() -> None:
         "one_reg.set.c",
         "vm.create",
         "vcpu.create",
+        "irq.line.c",
+        "irq.line.python",
+        "vm.save.1",
+        "vm.restore.512",
+        "vm.save.512.992",
     } <= set(results)
     for result in results.values():
         assert result.value > 0

@@ -7,17 +7,21 @@ import os
 import pty
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kvmemu import cli
+import kvmemu
+from kvmemu import cli, demo, state
+from kvmemu import constants as kvm
 from kvmemu.hosts import profile_path
 
 TRACE = """\
@@ -143,6 +147,19 @@ def example_files(directory: Path) -> None:
     (directory / "mine.toml").write_text(profile.replace('"gicv3-neoverse-n1"', '"mine"'))
     (directory / "broken.toml").write_text(profile.replace("list_registers = 4\n", ""))
     (directory / "bug.trace").write_text(BUG)
+    for suffix in (".state", ".ram"):
+        shutil.copy(demo.RECORDED.with_suffix(suffix), directory / f"vm{suffix}")
+    recorded = state.load(demo.RECORDED)
+    with kvmemu.System("gicv3-max") as system, system.create_vm() as vm:
+        system.counter.ticks = 0
+        state.restore(recorded, vm)
+        assert vm.gic is not None
+        vm.gic.dist["GICD_ISENABLER1"] = 1 << 30
+        vm.spi(40, False)
+        gic = state.save(vm).gic
+    stopped = replace(recorded.vcpus[3], mp_state=kvm.KVM_MP_STATE_STOPPED)
+    changed = replace(recorded, vcpus=(*recorded.vcpus[:3], stopped), gic=gic)
+    state.store(changed, directory / "later.state")
 
 
 def shell(command: str, directory: Path) -> str:

@@ -128,8 +128,9 @@ def test_gic_show_has_a_row_an_interrupt(files: tuple[Path, Path]) -> None:
 
 def test_decoding_gic_registers() -> None:
     found = answer(
-        "gic", "decode", "gicd:0x104=0x30", "5:0x100010200", "7:0x20=1", "gicd_irouter33", "icc:0xc230"
-    )
+        "gic", "decode",
+        "gicd:0x104=0x30", "5:0x100010200", "7:0x20=1", "gicd_irouter33", "icc:0xc230",
+    )  # fmt: skip
     assert [entry["name"] for entry in found] == [
         "GICD_ISENABLER1", "GICR_ISPENDR0", None, "GICD_IROUTER33", "ICC_PMR_EL1",
     ]  # fmt: skip

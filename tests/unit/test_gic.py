@@ -4,20 +4,23 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import struct
 from collections.abc import Iterator
 
 import pytest
+from kvmemu._core import ffi, lib
 
 import kvmemu
 from kvmemu import constants as kvm
-from kvmemu._core import ffi, lib
 from kvmemu.gic import VgicV2, VgicV3, affinity_attr
 from kvmemu.gic_registers import FRAMES_OF_VERSION, find_gic_register, gic_registers
 
 DIST = kvm.KVM_DEV_ARM_VGIC_GRP_DIST_REGS
 REDIST = kvm.KVM_DEV_ARM_VGIC_GRP_REDIST_REGS
 ICC = kvm.KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS
+ADDR = kvm.KVM_DEV_ARM_VGIC_GRP_ADDR
+CPU = kvm.KVM_DEV_ARM_VGIC_GRP_CPU_REGS
 LEVELS = kvm.KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO
 
 
@@ -91,7 +94,7 @@ def test_registers_are_busy_before_init(vm: kvmemu.Vm) -> None:
 def test_tables_have_no_overlap_and_unique_names(version: int) -> None:
     for frame in FRAMES_OF_VERSION[version]:
         registers = list(gic_registers(version, frame).values())
-        for before, after in zip(registers, registers[1:], strict=False):
+        for before, after in itertools.pairwise(registers):
             assert before.offset + (before.bytes if frame != "icc" else 1) <= after.offset
         assert all(r.name.lower().startswith(frame) for r in registers)
         for register in registers:
@@ -261,8 +264,8 @@ def batch(gic: VgicV3, group: int, attrs: bytes, room: int) -> tuple[int, int]:
         pytest.param(REDIST, (0, 7 << 32), 64, (-errno.EINVAL, 1), id="no-such-vcpu"),
         pytest.param(ICC, (0xC230, 0xC000), 64, (-errno.ENOENT, 1), id="no-such-register"),
         pytest.param(LEVELS, (0, 33), 64, (-errno.EINVAL, 1), id="intid-not-a-multiple"),
-        pytest.param(kvm.KVM_DEV_ARM_VGIC_GRP_CPU_REGS, (4,), 64, (-errno.ENXIO, 0), id="group-of-v2"),
-        pytest.param(kvm.KVM_DEV_ARM_VGIC_GRP_ADDR, (2,), 64, (-errno.EINVAL, 0), id="no-registers"),
+        pytest.param(CPU, (4,), 64, (-errno.ENXIO, 0), id="group-of-v2"),
+        pytest.param(ADDR, (2,), 64, (-errno.EINVAL, 0), id="no-registers"),
         pytest.param(99, (0,), 64, (-errno.ENXIO, 0), id="no-such-group"),
     ],
 )

@@ -17,10 +17,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from kvmemu._core import lib
 
 import kvmemu
 from kvmemu import constants as kvm
-from kvmemu._core import lib
 from kvmemu.gic import VgicV3
 
 ISPENDR1 = 0x204  # latches of INTIDs 32 to 63; user space sets them all at once
@@ -301,7 +301,9 @@ def test_a_duplicate_is_the_same_eventfd(
     assert count_of(again) == 1
 
 
-def test_deassigning_takes_the_count(vm: kvmemu.Vm, gic: VgicV3, close: contextlib.ExitStack) -> None:
+def test_deassigning_takes_the_count(
+    vm: kvmemu.Vm, gic: VgicV3, close: contextlib.ExitStack
+) -> None:
     event = new_event(close, 4)
     irqfd(vm, event, EDGE_GSI)
     irqfd(vm, event, EDGE_GSI + 1, DEASSIGN)

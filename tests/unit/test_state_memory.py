@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import os
 from pathlib import Path
@@ -77,8 +78,6 @@ def test_memory_may_be_left_out(filled: kvmemu.Vm) -> None:
 
 @pytest.mark.parametrize("size", [PAGE, CHUNK, CHUNK + PAGE, 3 * CHUNK])
 def test_checksum_is_that_of_all_bytes(size: int) -> None:
-    import hashlib
-
     memory = bytearray(size)
     for at in (1, size // 2, size - 1):
         memory[at] = 0xAA
