@@ -15,7 +15,12 @@ from clients import selftests
 from oracle import fetch
 
 # A command or file that shows that a package is there -> the package.
-PACKAGES = {**fetch.PACKAGES, **selftests.PACKAGES, "clang": "clang"}
+PACKAGES = {
+    **fetch.PACKAGES,
+    **selftests.PACKAGES,
+    "clang": "clang",
+    "/usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a": "libclang-rt-14-dev",
+}
 
 
 def main() -> int:

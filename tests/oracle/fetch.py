@@ -60,11 +60,14 @@ def missing_packages(packages: Mapping[str, str] = PACKAGES) -> list[str]:
     """The packages that must be installed, by what they would bring.
 
     Args:
-        packages: a command or file that shows that a package is there -> the package.
+        packages: a command, or a pattern of files, that shows that a package is there -> the
+            package.
     """
 
     def is_there(evidence: str) -> bool:
-        return Path(evidence).exists() if "/" in evidence else shutil.which(evidence) is not None
+        if "/" not in evidence:
+            return shutil.which(evidence) is not None
+        return any(Path("/").glob(evidence[1:]))
 
     return [package for evidence, package in packages.items() if not is_there(evidence)]
 
