@@ -24,8 +24,6 @@ class File:
 
     def __init__(self, handle: Any) -> None:
         self._handle = ffi.gc(handle, lib.kvmemu_close)
-        self._attr: Any = None
-        self._attr_address = 0
 
     def __str__(self) -> str:
         return type(self).__name__
@@ -122,17 +120,12 @@ class File:
         Returns:
             0 or a negative errno, and the value after the call, of up to 8 bytes.
         """
-        data = self._attr
-        if data is None:
-            # struct kvm_device_attr, and the value behind it.
-            data = self._attr = ffi.new("uint64_t[4]")
-            self._attr_address = int(ffi.cast("unsigned long", data))
-        data[0] = group << 32
-        data[1] = attr
-        data[2] = 0 if value is None else self._attr_address + 24
-        data[3] = value or 0
-        handle = self._handle or self.handle()
-        result = lib.kvmemu_ioctl(handle, request, self._attr_address, ffi.NULL)
+        # struct kvm_device_attr, and the value behind it.
+        data = ffi.new("uint64_t[4]", (group << 32, attr, 0, value or 0))
+        address = int(ffi.cast("unsigned long", data))
+        if value is not None:
+            data[2] = address + 24
+        result = lib.kvmemu_ioctl(self._handle or self.handle(), request, address, ffi.NULL)
         return result, data[3]
 
     def _attr_error(self, result: int, request: int, group: int, attr: int) -> KvmError:

@@ -42,7 +42,6 @@ class Device(File):
     def __init__(self, handle: Any, vm: Vm) -> None:
         super().__init__(handle)
         self.vm = vm
-        self._done = ffi.new("size_t *")
 
     def get_attrs(self, group: int, attrs: bytes, size: int) -> bytes:
         """Many attributes in one crossing.
@@ -60,13 +59,13 @@ class Device(File):
         """
         count = len(attrs) // 8
         values = ffi.new("char[]", count * size or 1)
-        room = count * size
+        room, done = count * size, ffi.new("size_t *")
         result = lib.kvmemu_get_attrs(
             self.handle(), group, ffi.from_buffer("uint64_t[]", attrs), count, values, room,
-            self._done,
+            done,
         )  # fmt: skip
         if result < 0:
-            raise self._batch_error("reading", result, group, attrs)
+            raise self._batch_error("reading", result, group, attrs, done[0])
         data: bytes = ffi.buffer(values, room)[:]
         return data
 
@@ -76,15 +75,18 @@ class Device(File):
         Raises:
             KvmError: what the first attribute that failed gave; those before it are set.
         """
+        done = ffi.new("size_t *")
         result = lib.kvmemu_set_attrs(
             self.handle(), group, ffi.from_buffer("uint64_t[]", attrs), len(attrs) // 8,
-            ffi.from_buffer(values), len(values), self._done,
+            ffi.from_buffer(values), len(values), done,
         )  # fmt: skip
         if result < 0:
-            raise self._batch_error("writing", result, group, attrs)
+            raise self._batch_error("writing", result, group, attrs, done[0])
 
-    def _batch_error(self, doing: str, result: int, group: int, attrs: bytes) -> KvmError:
-        at = 8 * self._done[0]
+    def _batch_error(
+        self, doing: str, result: int, group: int, attrs: bytes, done: int
+    ) -> KvmError:
+        at = 8 * done
         which = struct.unpack_from("=Q", attrs, at)[0] if at < len(attrs) else 0
         return kvm_error(-result, f"{doing} attribute {which:#x} of group {group} of {self}")
 

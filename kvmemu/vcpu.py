@@ -88,10 +88,6 @@ class Vcpu(File):
     def _value(self) -> Any:
         return ffi.new(_U64, _MAX_BYTES // 8)
 
-    @functools.cached_property
-    def _address(self) -> int:
-        return int(ffi.cast("unsigned long", self._value))
-
     def __str__(self) -> str:
         return f"vCPU {self.id}"
 
@@ -138,8 +134,9 @@ class Vcpu(File):
     @property
     def mp_state(self) -> int:
         """KVM_MP_STATE_*: runnable, stopped or suspended."""
-        self.ioctl(KVM_GET_MP_STATE, self._address)
-        return int(self._value[0]) & 0xFFFFFFFF
+        state = ffi.new("uint32_t *")
+        self.ioctl(KVM_GET_MP_STATE, state)
+        return int(state[0])
 
     @mp_state.setter
     def mp_state(self, state: int) -> None:
@@ -148,9 +145,10 @@ class Vcpu(File):
     @property
     def events(self) -> VcpuEvents:
         """KVM_GET_VCPU_EVENTS."""
-        self.ioctl(KVM_GET_VCPU_EVENTS, self._address)
-        flags = self._value[0]  # serror_pending, serror_has_esr, ext_dabt_pending
-        return VcpuEvents(flags & 0xFF != 0, self._value[1] if flags >> 8 & 0xFF else None)
+        data = ffi.new(_U64, 8)
+        self.ioctl(KVM_GET_VCPU_EVENTS, data)
+        flags = data[0]  # serror_pending, serror_has_esr, ext_dabt_pending
+        return VcpuEvents(flags & 0xFF != 0, data[1] if flags >> 8 & 0xFF else None)
 
     @events.setter
     def events(self, events: VcpuEvents) -> None:

@@ -277,7 +277,7 @@ class Vm(File):
             KvmError: ENXIO for an interrupt of a controller the VM does not have, EINVAL for a
                 number out of range.
         """
-        self.ioctl(KVM_IRQ_LINE, bytearray(struct.pack("<II", irq, level)))
+        self.ioctl(KVM_IRQ_LINE, ffi.new("uint32_t[2]", (irq, level)))
 
     def stats(self) -> Statistics:
         """KVM_GET_STATS_FD: this VM's statistics as they are now."""

@@ -316,8 +316,8 @@ int coalesced_remove(struct vm *vm, const struct kvm_coalesced_mmio_zone *zone)
 }
 
 /*
- * False where the ring is full. User space may write anything to it. The difference is one of 32 bits, as in Linux, which
- * is not a multiple of what it is taken modulo: of 170 places only 85 are found before any was read.
+ * False where the ring is full. User space may write anything to it. The difference is one of 32 bits, as in Linux:
+ * 2^32 is no multiple of the 170 places, so that only 85 are found before any was read.
  */
 static bool queue(struct vm *vm, const struct bus_device *zone, uint64_t addr, uint32_t len, uint64_t value)
 {

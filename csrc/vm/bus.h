@@ -47,8 +47,8 @@ int coalesced_add(struct vm *vm, const struct kvm_coalesced_mmio_zone *zone);
 int coalesced_remove(struct vm *vm, const struct kvm_coalesced_mmio_zone *zone);
 
 /*
- * The guest stores the low len bytes of value, at most 8. True if an eventfd or the ring took it; else KVM_RUN ends with
- * KVM_EXIT_MMIO.
+ * The guest stores the low len bytes of value, at most 8. True if an eventfd or the ring took it; else KVM_RUN ends
+ * with KVM_EXIT_MMIO.
  */
 bool bus_write(struct vm *vm, uint64_t addr, uint32_t len, uint64_t value);
 

@@ -4,8 +4,8 @@
  *
  * Linux tells eventfds apart by their object, whatever number they go by. Here that is the eventfd-id that
  * /proc/self/fdinfo has (Linux 5.2 and later), also without privileges and under qemu-user; kcmp(2) is refused in most
- * containers. Ids are those of eventfds that exist: one that is closed may give its id to the next. Without /proc, or on
- * an older kernel, the caller's number has to do.
+ * containers. Ids are those of eventfds that exist: one that is closed may give its id to the next. Without /proc, or
+ * on an older kernel, the caller's number has to do.
  */
 #ifndef KVMEMU_VM_EVENT_H
 #define KVMEMU_VM_EVENT_H
@@ -30,7 +30,7 @@ void event_signal(int fd);
 /* Takes its count, never waiting. */
 void event_take(int fd);
 
-/* Moves a descriptor of ours out of the way of the caller's numbers; the new number, or the old one if there is no room. */
+/* Moves a descriptor of ours out of the way of the caller's; its new number, or the old one if there is no room. */
 int event_move_away(int fd);
 
 #endif

@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "../machine/host.h"
 #include "event.h"
 #include "kvmemu/uapi.h"
 #include "vm.h"
@@ -31,7 +32,7 @@ static uint64_t data_of(const struct irqfds *irqfds, const struct irqfd *irqfd)
 	return (uint64_t)irqfd->generation << 32 | (uint64_t)(irqfd - irqfds->slot + 1);
 }
 
-/* NULL for an irqfd that is no more: its eventfd is watched until it is closed, where the number to say otherwise is. */
+/* NULL for an irqfd that is no more. Its eventfd may be watched still, where its number was no longer there to end that. */
 static struct irqfd *find_data(struct irqfds *irqfds, uint64_t data)
 {
 	size_t at = (uint32_t)data;
@@ -43,7 +44,7 @@ static struct irqfd *find_data(struct irqfds *irqfds, uint64_t data)
 static bool has_resampler(const struct irqfds *irqfds, uint32_t gsi)
 {
 	for (size_t i = 0; i < irqfds->room; i++)
-		if (irqfds->slot[i].in_use && irqfds->slot[i].resample_fd >= 0 && irqfds->slot[i].gsi == gsi)
+		if (irqfds->slot[i].in_use && irqfds->slot[i].resamples && irqfds->slot[i].gsi == gsi)
 			return true;
 	return false;
 }
@@ -52,37 +53,61 @@ static bool has_resampler(const struct irqfds *irqfds, uint32_t gsi)
  * Events.
  */
 
-static void take_count(struct irqfd *irqfd)
+/* A descriptor of ours for its eventfd, or -1 if only another process has it open. */
+static int open_event(struct irqfd *irqfd)
 {
 	uint64_t id = 0;
 	int own = event_open(irqfd->number, &id), number;
 
-	if (own < 0 || id != irqfd->event) {
-		/* The number is another's by now; the eventfd may have more of them, or be open in another process only. */
-		number = event_find(irqfd->event);
-		if (own >= 0)
-			close(own);
-		if (number < 0)
-			return;
-		irqfd->number = number;
-		own = event_open(number, &id);
-	}
 	if (own >= 0 && id == irqfd->event)
-		event_take(own);
+		return own;
 	if (own >= 0)
+		close(own);
+	/* The number is another's by now; the eventfd may have more of them. */
+	number = event_find(irqfd->event);
+	own = number < 0 ? -1 : event_open(number, &id);
+	if (own >= 0 && id != irqfd->event) {
+		close(own);
+		return -1;
+	}
+	if (own >= 0)
+		irqfd->number = number;
+	return own;
+}
+
+static void take_count(struct irqfd *irqfd)
+{
+	int own = open_event(irqfd);
+
+	if (own < 0)
+		return;
+	event_take(own);
+	close(own);
+}
+
+static void signal_resample(struct irqfd *irqfd)
+{
+	int own = irqfd->resample_fd < 0 ? open_event(irqfd) : irqfd->resample_fd;
+
+	if (own >= 0)
+		event_signal(own);
+	if (own >= 0 && own != irqfd->resample_fd)
 		close(own);
 }
 
 /*
- * Linux's fast path raises the input and does not lower it: a level interrupt stays up until somebody lowers it. Only
- * what was pending when the irqfd was assigned goes the slow way, which pulses it and leaves the count alone.
+ * Linux's fast path raises the input and does not lower it: a level interrupt stays up until somebody lowers it. What
+ * was pending when the irqfd was assigned goes the slow way, which pulses it and leaves the count alone. A 32-bit host's
+ * Linux 5.6 has no other way for SPIs.
  */
 static void handle(struct vm *vm, struct irqfd *irqfd)
 {
-	if (!irqfd->fresh)
+	bool slowly = irqfd->fresh || vm->host->arch == HOST_ARM32;
+
+	if (!slowly)
 		take_count(irqfd);
 	routing_inject(vm, irqfd->gsi, true);
-	if (irqfd->fresh && irqfd->resample_fd < 0)
+	if (slowly && !irqfd->resamples)
 		routing_inject(vm, irqfd->gsi, false);
 }
 
@@ -173,10 +198,11 @@ static void deactivate(struct vm *vm, struct irqfd *irqfd)
 	atomic_fetch_sub(&vm->irqfds.nr, 1);
 	irqfd->in_use = false;
 	irqfd->generation++;
-	if (irqfd->resample_fd < 0)
+	if (!irqfd->resamples)
 		return;
 	atomic_fetch_sub(&vm->irqfds.nr_resample, 1);
-	close(irqfd->resample_fd);
+	if (irqfd->resample_fd >= 0)
+		close(irqfd->resample_fd);
 	if (!has_resampler(&vm->irqfds, irqfd->gsi))
 		routing_inject(vm, irqfd->gsi, false);
 }
@@ -306,7 +332,7 @@ static int add(struct vm *vm, const struct irqfd *new)
 		return err;
 	irqfd->in_use = true;
 	atomic_fetch_add(&irqfds->nr, 1);
-	if (new->resample_fd >= 0)
+	if (new->resamples)
 		atomic_fetch_add(&irqfds->nr_resample, 1);
 	irqfd->fresh = true;
 	drain(vm);
@@ -314,22 +340,34 @@ static int add(struct vm *vm, const struct irqfd *new)
 	return 0;
 }
 
+static int open_resample(const struct kvm_irqfd *args, struct irqfd *new)
+{
+	uint64_t event;
+	int own;
+
+	new->resamples = args->flags & KVM_IRQFD_FLAG_RESAMPLE;
+	if (!new->resamples)
+		return 0;
+	own = event_open((int)args->resamplefd, &event);
+	if (own >= 0 && event == new->event)
+		close(own);
+	else
+		new->resample_fd = own;
+	return own < 0 ? own : 0;
+}
+
 static int assign_opened(struct vm *vm, const struct kvm_irqfd *args, uint64_t event)
 {
 	struct irqfd new = { .event = event, .gsi = args->gsi, .number = (int)args->fd, .resample_fd = -1 };
-	uint64_t unused;
-	int err;
+	int err = open_resample(args, &new);
 
-	if (args->flags & KVM_IRQFD_FLAG_RESAMPLE) {
-		new.resample_fd = event_open((int)args->resamplefd, &unused);
-		if (new.resample_fd < 0)
-			return new.resample_fd;
-	}
+	if (err)
+		return err;
 	pthread_mutex_lock(&vm->irq_lock);
 	drain(vm);
 	err = add(vm, &new);
-	/* Linux joins the GSI's resamplers before it looks whether the eventfd is free, and the last to leave lowers it. */
-	if (err && new.resample_fd >= 0 && !has_resampler(&vm->irqfds, new.gsi))
+	/* Linux joins the GSI's resamplers before it looks whether the eventfd is free; the last to leave lowers it. */
+	if (err && new.resamples && !has_resampler(&vm->irqfds, new.gsi))
 		routing_inject(vm, new.gsi, false);
 	pthread_mutex_unlock(&vm->irq_lock);
 	if (err && new.resample_fd >= 0)
@@ -404,9 +442,8 @@ void irqfd_acked(struct vm *vm, uint32_t intid)
 		/* Once for all of them: they share the line, and one of them may raise it again at once. */
 		routing_inject(vm, (uint32_t)gsi, false);
 		for (size_t i = 0; i < irqfds->room; i++)
-			if (irqfds->slot[i].in_use && irqfds->slot[i].resample_fd >= 0 &&
-			    irqfds->slot[i].gsi == (uint32_t)gsi)
-				event_signal(irqfds->slot[i].resample_fd);
+			if (irqfds->slot[i].in_use && irqfds->slot[i].resamples && irqfds->slot[i].gsi == (uint32_t)gsi)
+				signal_resample(&irqfds->slot[i]);
 	}
 	pthread_mutex_unlock(&vm->irq_lock);
 }

@@ -2,13 +2,14 @@
 /*
  * Interrupts by eventfd. Layer: vm. Source: virt/kvm/eventfd.c, Linux 6.1.
  *
- * A VM's irqfds are watched by an epoll instance and, from the first one on until the VM's last descriptor is closed, by
- * a thread that waits for it. Whoever takes events off the instance does so under vm->irq_lock, and every call that
+ * A VM's irqfds are watched by an epoll instance and, from the first one on until the VM's last descriptor is closed,
+ * by a thread that waits for it. Whoever takes events off the instance does so under vm->irq_lock, and every call that
  * could see an interrupt takes them first: as on Linux, what was written to an eventfd before a call has its effect.
  *
  * As in Linux an irqfd does not keep the eventfd open: once its last descriptor anywhere is closed, the irqfd is gone.
  * So the instance watches the caller's own descriptor (which is gone from it when the file is, not when the number is),
- * and the count is taken through whatever number stands for that eventfd at the time.
+ * and the count is taken through whatever number stands for that eventfd at the time. (A resamplefd, or an ioeventfd's,
+ * is kept open here: an irqfd on the same one is not gone before those are.)
  *
  * After a fork the child has neither thread nor VM. It shares the epoll instance, and leaves it alone.
  */
@@ -28,7 +29,8 @@ struct irqfd {
 	uint64_t event;		/* which eventfd */
 	uint32_t gsi;
 	int number;		/* the caller's for it, as far as we know */
-	int resample_fd;	/* ours; -1: none */
+	bool resamples;
+	int resample_fd;	/* ours; -1: the eventfd itself */
 	uint32_t generation;	/* tells the users of a slot apart, for events that come late */
 	bool in_use;
 	bool fresh;		/* being assigned: what is pending was before */

@@ -19,8 +19,8 @@ from kvmemu.vcpu import Vcpu, VcpuEvents
 from kvmemu.vm import Vm
 
 
-def _id(name: str) -> int:
-    register = find(name)
+def _id(name: str, arch: str = "arm64") -> int:
+    register = find(name, arch)
     assert register is not None, name
     return register.id
 
@@ -35,6 +35,7 @@ _SHOWN_BY = {
 _PSTATE = _id("PSTATE")
 _MPIDR = _id("MPIDR_EL1")
 _PSCI_VERSION = _id("PSCI_VERSION")
+_PSCI_VERSION_ARM32 = _id("PSCI_VERSION", "arm")
 _PSCI_0_1 = 1
 _NOWHERE = (1 << 64) - 1  # KVM_ARM_VCPU_PVTIME_IPA of a vCPU without
 
@@ -47,7 +48,8 @@ _U64 = struct.Struct("<Q").unpack_from
 @functools.lru_cache(maxsize=64)
 def _places(ids: RegisterIds) -> tuple[int | None, ...]:
     """Where the values of PSCI_VERSION and PSTATE are, if they are among these registers."""
-    return tuple(ids.places.get(register) for register in (_PSCI_VERSION, _PSTATE))
+    psci = _PSCI_VERSION_ARM32 if _PSCI_VERSION_ARM32 in ids.places else _PSCI_VERSION
+    return tuple(ids.places.get(register) for register in (psci, _PSTATE))
 
 
 def features_of(vcpu: Vcpu, ids: RegisterIds, values: bytes) -> tuple[int, ...]:
@@ -66,7 +68,8 @@ def features_of(vcpu: Vcpu, ids: RegisterIds, values: bytes) -> tuple[int, ...]:
 def _features(ids: RegisterIds, psci_0_2: bool, el1_32bit: bool) -> tuple[int, ...]:
     found = {feature for feature, register in _SHOWN_BY.items() if register in ids.places}
     if psci_0_2:
-        found.add(kvm.KVM_ARM_VCPU_PSCI_0_2)
+        arm32 = _PSCI_VERSION_ARM32 in ids.places
+        found.add(kvm.KVM_ARM32_VCPU_PSCI_0_2 if arm32 else kvm.KVM_ARM_VCPU_PSCI_0_2)
     if el1_32bit:
         found.add(kvm.KVM_ARM_VCPU_EL1_32BIT)
     return tuple(sorted(found))

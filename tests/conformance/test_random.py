@@ -2,8 +2,8 @@
 """Random sequences of calls are answered as a real Linux KVM/arm64 answers them, on each host.
 
 Needs the oracle (tests/oracle/fetch.py). KVMEMU_RANDOM is how many sequences a host is asked, 300
-if not set. A sequence that is answered otherwise is made as short as can be and kept as
-found/HOST-HASH.trace with Linux's answers; from then on test_conformance.py replays it.
+if not set. A sequence that is answered otherwise is made shorter, statement by statement, and kept
+as found/HOST-HASH.trace with Linux's answers; from then on test_conformance.py replays it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import os
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from conformance import generator, recordings
 from conformance.backend import Backend
@@ -22,6 +22,7 @@ from kvmemu.trace.replay import differences
 from oracle.hosts import HOSTS
 from oracle.linux import Linux, OracleError, is_available
 
+HEAD_LINES = 2  # the format's version, and the host
 UNANSWERED_MAX = 3  # sequences that Linux may not answer, as when a signal comes too early
 EXAMPLES = int(os.environ.get("KVMEMU_RANDOM", "300"))
 
@@ -57,6 +58,31 @@ def keep(host: str, trace: str) -> str:
     return name
 
 
+def shorten(linux: Linux, text: str) -> str:
+    """Leave out what a mismatch does not need, in ever smaller pieces.
+
+    Returns:
+        The trace of the shortest script found, with Linux's answers.
+    """
+    lines = text.splitlines()
+    trace = ""
+    piece = len(lines)
+    while piece:
+        at = HEAD_LINES
+        while at < len(lines):
+            fewer = lines[:at] + lines[at + piece :]
+            try:
+                compare(linux, "\n".join(fewer) + "\n")
+            except Mismatch as mismatch:
+                lines, trace = fewer, mismatch.args[1]
+                continue
+            except OracleError:  # a name that nothing binds any more, as a rule
+                pass
+            at += piece
+        piece //= 2
+    return trace
+
+
 def compare(linux: Linux, text: str) -> str:
     """Have Linux answer a script, then kvmemu.
 
@@ -86,6 +112,7 @@ def test_random_sequences(host: str) -> None:
         max_examples=EXAMPLES,
         deadline=None,
         database=None,
+        phases=[Phase.generate],  # a sequence is shortened by its statements
         suppress_health_check=list(HealthCheck),
     )
     @given(text=generator.scripts(host, ids))
@@ -95,7 +122,7 @@ def test_random_sequences(host: str) -> None:
         try:
             compare(machine.linux, text)
         except Mismatch as mismatch:
-            failing.append(mismatch.args[1])
+            failing.append(shorten(machine.linux, text) or mismatch.args[1])
             raise
         except OracleError as error:
             unanswered.append(f"{error}\n{text}")
@@ -106,5 +133,5 @@ def test_random_sequences(host: str) -> None:
             answers_agree()
         finally:
             if failing:
-                print(f"kept as {keep(host, min(failing, key=len))}")
+                print(f"kept as {keep(host, failing[0])}")
     assert len(unanswered) <= UNANSWERED_MAX, unanswered

@@ -4,6 +4,8 @@
 
 #include <kvmemu/uapi.h>
 
+#include "../../csrc/ioctl/guest.h"
+
 #define MAX_REGS 800
 
 /* The frames of both versions, with the offsets of their registers. */
@@ -162,4 +164,18 @@ void gic_inspect(struct session *s)
 	if (file && !counted(kvmemu_gic_irq(file, vcpu_id, intid, &irq)))
 		expect(irq.intid == intid, "the interrupt asked for is shown");
 	counted(kvmemu_gic_reg_from((int)(intid % 5), (int)vcpu_id, (uint32_t)take_number(&s->in), &reg));
+}
+
+/* What the guest would do: a store to somewhere, and the end of an interrupt. */
+void guest_action(struct session *s)
+{
+	uint64_t ipa = once_in(&s->in, 8) ? take_number(&s->in) : (uint64_t)choose(&s->in, 64) * 8, value = choose(&s->in, 2);
+	uint32_t bytes = once_in(&s->in, 8) ? (uint32_t)take_number(&s->in) : 1u << choose(&s->in, 4);
+	enum kind kind;
+	struct kvmemu_file *file = any_file(s, &kind);
+
+	if (file && choose(&s->in, 4))
+		counted(kvmemu_guest_store(file, ipa, bytes, value));
+	else if (file)
+		counted(kvmemu_guest_eoi(file, choose(&s->in, 80)));
 }

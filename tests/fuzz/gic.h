@@ -18,4 +18,6 @@ void make_gic(struct session *s, struct kvmemu_file *vm);
 void gic_batch(struct session *s);
 void gic_inspect(struct session *s);
 
+void guest_action(struct session *s);
+
 #endif

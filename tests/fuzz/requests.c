@@ -21,13 +21,14 @@ static uint64_t ids[MAX_IDS];
 static unsigned int nr_ids;
 static int eventfds[NR_EVENTFDS];
 
+/* What comes after the pages that are used is kept free: regions reach into it. */
 bool memory_setup(void)
 {
-	memory = mmap(NULL, MEMORY_WRITABLE + 2 * MEMORY_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memory = mmap(NULL, MEMORY_WRITABLE + 2048 * MEMORY_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		return false;
-	return !mprotect(memory + MEMORY_WRITABLE, MEMORY_PAGE, PROT_READ) &&
-	       !mprotect(memory + MEMORY_WRITABLE + MEMORY_PAGE, MEMORY_PAGE, PROT_NONE);
+	return !mprotect(memory, MEMORY_WRITABLE, PROT_READ | PROT_WRITE) &&
+	       !mprotect(memory + MEMORY_WRITABLE, MEMORY_PAGE, PROT_READ);
 }
 
 /* The ids of a vCPU that has all the features its host has. */
@@ -177,10 +178,18 @@ static void fill_signal_mask(struct input *in, void *argument)
 static void fill_vcpu_attr(struct input *in, void *argument)
 {
 	struct kvm_device_attr *attr = argument;
-	const uint64_t value = take_number(in);
+	uint64_t value = take_number(in);
 
 	attr->group = choose(in, 4);
 	attr->attr = choose(in, 5);
+	if (attr->group == KVM_ARM_VCPU_PVTIME_CTRL)
+		attr->attr = once_in(in, 16);
+	if (attr->group == KVM_ARM_VCPU_PVTIME_CTRL && choose(in, 4))
+		value = (uint64_t)choose(in, 64) << 16 | choose(in, 64) * 64;
+	else if (attr->group == KVM_ARM_VCPU_PVTIME_CTRL && value >> 22)
+		value |= NOWHERE;	/* guest memory that is not ours to have written to */
+	else if (once_in(in, 4))
+		value = choose(in, 64);
 	attr->addr = take_address(in, 8);
 	store(attr->addr, &value, sizeof(value));
 }
@@ -193,7 +202,9 @@ static void fill_region(struct input *in, void *argument)
 	region->flags = choose(in, 4);
 	region->guest_phys_addr = once_in(in, 16) ? take_number(in) & ~0xfffull : (uint64_t)choose(in, 64) << 16;
 	region->memory_size = once_in(in, 4) ? 0 : (uint64_t)(1 + choose(in, 40)) << 12;
-	region->userspace_addr = (uint64_t)choose(in, 64) << 20;
+	region->userspace_addr = (uintptr_t)memory + choose(in, 40) * MEMORY_PAGE;	/* partly what is not there */
+	if (once_in(in, 8))
+		region->userspace_addr = (uint64_t)choose(in, 64) << 20;
 	if (once_in(in, 2000))	/* the log of a slot of terabytes is large, too */
 		region->memory_size = take_number(in) & ~0xfffull;
 }
@@ -244,7 +255,7 @@ static void fill_create_device(struct input *in, void *argument)
 {
 	struct kvm_create_device *device = argument;
 
-	device->type = once_in(in, 8) ? (uint32_t)take_number(in) : KVM_DEV_TYPE_ARM_VGIC_V2 + choose(in, 4);
+	device->type = once_in(in, 8) ? (uint32_t)take_number(in) : KVM_DEV_TYPE_VFIO + choose(in, 5);
 	device->flags = choose(in, 8) ? 0 : choose(in, 3);
 }
 
@@ -336,7 +347,8 @@ const struct request requests[] = {
 	{ .number = KVM_GET_VCPU_MMAP_SIZE, .kinds = ON(SYSTEM) },
 	{ .number = KVM_CREATE_VCPU, .kinds = ON(VM), .creates = VCPU, .number_argument = vcpu_id },
 	{ .number = KVM_GET_DIRTY_LOG, .kinds = ON(VM), WITH(kvm_dirty_log, fill_dirty_log), POINTER(kvm_dirty_log, dirty_bitmap) },
-	{ .number = KVM_SET_USER_MEMORY_REGION, .kinds = ON(VM), WITH(kvm_userspace_memory_region, fill_region) },
+	{ .number = KVM_SET_USER_MEMORY_REGION, .kinds = ON(VM), WITH(kvm_userspace_memory_region, fill_region),
+	  POINTER(kvm_userspace_memory_region, userspace_addr) },
 	{ .number = KVM_CLEAR_DIRTY_LOG, .kinds = ON(VM), WITH(kvm_clear_dirty_log, fill_clear_log), POINTER(kvm_clear_dirty_log, dirty_bitmap) },
 	{ .number = KVM_CREATE_IRQCHIP, .kinds = ON(VM) },
 	{ .number = KVM_IRQ_LINE, .kinds = ON(VM), WITH(kvm_irq_level, fill_irq) },

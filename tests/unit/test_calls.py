@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import errno
 
+from kvmemu._core import ffi, lib
+
 import kvmemu
 from kvmemu import constants as kvm
-from kvmemu._core import ffi, lib
 from kvmemu.calls import ATTR_BYTES, Call, Calls
 
 TIMERS = kvm.KVM_ARM_VCPU_TIMER_CTRL

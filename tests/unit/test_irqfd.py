@@ -219,6 +219,26 @@ def test_many(vm: kvmemu.Vm, close: contextlib.ExitStack) -> None:
         irqfd(vm, event, gsi, DEASSIGN)
 
 
+def test_a_32_bit_host_pulses_and_leaves_the_count(close: contextlib.ExitStack) -> None:
+    """Linux 5.6: neither the injection without a worker nor the taking of the count was there."""
+    edge, level = new_event(close), new_event(close)
+    with kvmemu.System("arm32-cortex-a15") as system, system.create_vm() as vm:
+        vm.create_vcpus(1)
+        gic = vm.create_vgic_v2(nr_irqs=64)
+        gic.dist[0xC08] = 0xAAAAAAAA
+        gic.dist[0xC0C] = 0
+        irqfd(vm, edge, EDGE_GSI)
+        irqfd(vm, level, LEVEL_GSI)
+        os.eventfd_write(edge, 1)
+        os.eventfd_write(level, 1)
+        assert gic.irq(32 + EDGE_GSI).latch
+        assert not gic.irq(LEVEL_INTID).pending
+        assert (count_of(edge), count_of(level)) == (1, 1)
+        os.eventfd_write(edge, 3)
+        irqfd(vm, edge, EDGE_GSI, DEASSIGN)
+        assert count_of(edge) == 0
+
+
 # ---- resampling ----
 
 
@@ -346,6 +366,16 @@ def test_a_closed_eventfd_is_deassigned(
     os.close(back)
     assert lines(gic) == LEVEL
     os.close(source)
+    assert lines(gic) == 0
+
+
+def test_a_closed_eventfd_that_resamples_itself_is_deassigned(
+    vm: kvmemu.Vm, gic: VgicV3, event: int
+) -> None:
+    irqfd(vm, event, LEVEL_GSI, RESAMPLE, event)
+    os.eventfd_write(event, 1)
+    assert lines(gic) == LEVEL
+    os.close(event)
     assert lines(gic) == 0
 
 

@@ -192,3 +192,16 @@ def test_differences_name_bit_fields() -> None:
         assert [(d.what, d.before, d.after) for d in difference.details] == [
             ("IMASK", 0, 1), ("ENABLE", 0, 1),
         ]  # fmt: skip
+
+
+def test_32_bit_host_comes_back() -> None:
+    with kvmemu.System("arm32-cortex-a15") as system:
+        system.counter.ticks = 5
+        vm = system.create_vm()
+        for _ in range(2):
+            vm.create_vcpu().init()
+        vm.create_vgic_v2()
+        saved = state.loads(state.dumps(state.save(vm)))
+        with system.create_vm() as other:
+            state.restore(saved, other)
+            assert state.compare(saved, state.save(other)) == []
