@@ -62,7 +62,8 @@ def _alarm(ms: int, line: int) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         raise st.TraceError(line, "an alarm works in the main thread only")
     before = signal.signal(signal.SIGALRM, lambda *_: None)
-    signal.setitimer(signal.ITIMER_REAL, ms / 1000)
+    # On a busy machine it may come before the call it is to end: then it comes again.
+    signal.setitimer(signal.ITIMER_REAL, ms / 1000, 0.1)
     try:
         yield
     finally:

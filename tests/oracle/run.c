@@ -282,6 +282,9 @@ static void set_alarm(unsigned int ms)
 {
 	struct itimerval timer = { .it_value = { ms / 1000, ms % 1000 * 1000 } };
 
+	/* On a busy machine it may come before the call it is to end: then it comes again. */
+	if (ms)
+		timer.it_interval.tv_usec = 100 * 1000;
 	setitimer(ITIMER_REAL, &timer, NULL);
 }
 
