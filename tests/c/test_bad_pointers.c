@@ -122,7 +122,8 @@ static void unmapped_addresses_fault(void)
 {
 	for (size_t i = 0; i < NR_REQUESTS; i++)
 		for (size_t n = 0; n < NR_NEVER_MAPPED; n++)
-			if (never_mapped[n] || requests[i].number != KVM_SET_SIGNAL_MASK)	/* there NULL means none */
+			/* NULL means no mask. */
+			if (never_mapped[n] || requests[i].number != KVM_SET_SIGNAL_MASK)
 				expect(&requests[i], never_mapped[n], -EFAULT);
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 		for (size_t n = 0; n < NR_NEVER_MAPPED; n++)

@@ -5,7 +5,8 @@
 
 #include "kvm.h"
 
-#define REG_V(n) (KVM_REG_ARM64 | KVM_REG_SIZE_U128 | KVM_REG_ARM_CORE | (KVM_REG_ARM_CORE_REG(fp_regs.vregs[0]) + 4 * (n)))
+#define REG_V0 (KVM_REG_ARM64 | KVM_REG_SIZE_U128 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(fp_regs.vregs[0]))
+#define REG_V(n) (REG_V0 + 4 * (n))
 #define REG_FPSR (KVM_REG_ARM64 | KVM_REG_SIZE_U32 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(fp_regs.fpsr))
 #define REG_NONE (REG_X(0) + 1)		/* in the middle of X0: EINVAL */
 

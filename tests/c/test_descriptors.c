@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Real descriptors: what else works on them, what becomes of a number that is closed, duplicated, reused or inherited by
- * a child. Part of the tests.
+ * Real descriptors: what else works on them, what becomes of a number that is closed, duplicated, reused or inherited
+ * by a child. Part of the tests.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -134,7 +134,8 @@ static void failed_creation_leaves_the_callers_pointer(void)
 
 static void files_of_the_wrong_kind_are_refused(void)
 {
-	struct kvmemu_file *system = open_system(NULL), *vm = create_vm(system), *stats = create(vm, KVM_GET_STATS_FD, 0);
+	struct kvmemu_file *system = open_system(NULL), *vm = create_vm(system);
+	struct kvmemu_file *stats = create(vm, KVM_GET_STATS_FD, 0);
 	uint64_t id = REG_PC, value = 0;
 	size_t bytes, done;
 	void *page;

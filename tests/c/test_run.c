@@ -283,8 +283,8 @@ static void immediate_exit_ends_it_at_once(void)
 }
 
 /*
- * The kick of a real VMM: a handler sets immediate_exit, so that a signal which comes just before KVM_RUN ends it as one
- * during it does. Each kick must end one run; a lost one leaves the vCPU waiting for ever, and the test with it.
+ * The kick of a real VMM: a handler sets immediate_exit, so that a signal just before KVM_RUN ends it as one during it
+ * does. Each kick must end one run; a lost one leaves the vCPU waiting for ever, and the test with it.
  */
 static struct kvmemu_file *kicked;
 static atomic_int kicks_taken;

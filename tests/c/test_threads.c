@@ -84,7 +84,9 @@ static void attributes(struct worker *w)
 	struct kvm_pmu_event_filter filter = { .base_event = (uint16_t)choose(w, 64), .nevents = 3 };
 	uint64_t value = 0;
 	struct kvm_device_attr attr = {
-		.group = (uint32_t)choose(w, 3), .attr = choose(w, 4), .addr = choose(w, 2) ? (uintptr_t)&value : (uintptr_t)&filter,
+		.group = (uint32_t)choose(w, 3),
+		.attr = choose(w, 4),
+		.addr = choose(w, 2) ? (uintptr_t)&value : (uintptr_t)&filter,
 	};
 	struct kvmemu_file *vcpu = any_vcpu(w);
 
@@ -116,7 +118,9 @@ static void slots(struct worker *w)
 
 static void capabilities(struct worker *w)
 {
-	static const uint32_t caps[] = { KVM_CAP_HALT_POLL, KVM_CAP_ARM_NISV_TO_USER, KVM_CAP_ARM_SYSTEM_SUSPEND, KVM_CAP_ARM_MTE };
+	static const uint32_t caps[] = {
+		KVM_CAP_HALT_POLL, KVM_CAP_ARM_NISV_TO_USER, KVM_CAP_ARM_SYSTEM_SUSPEND, KVM_CAP_ARM_MTE,
+	};
 	struct kvm_enable_cap cap = { .cap = caps[choose(w, 4)] };
 
 	try_call(shared_vm, KVM_ENABLE_CAP, &cap);

@@ -77,7 +77,8 @@ static void keep_device(struct session *s, const struct kvm_create_device *devic
 static void call_fd(struct session *s, unsigned int at)
 {
 	static const struct request run = { .number = KVM_RUN };
-	const struct request *request = once_in(&s->in, 16) ? &run : &requests[choose(&s->in, (unsigned int)nr_requests)];
+	unsigned int which = choose(&s->in, (unsigned int)nr_requests);
+	const struct request *request = once_in(&s->in, 16) ? &run : &requests[which];
 	uint64_t argument = make_argument(s, request);
 	int fd = s->fds[at].fd;
 	long ret;
@@ -85,7 +86,6 @@ static void call_fd(struct session *s, unsigned int at)
 	/* A device's descriptor is lost if its number cannot be stored, as on Linux: not what is looked for here. */
 	if (request->creates == DEVICE && argument - (uintptr_t)memory > MEMORY_WRITABLE - request->bytes)
 		argument = (uintptr_t)memory;
-
 	make_exit_immediate(fd);
 	ret = counted(kvmemu_fd_ioctl(fd, request->number, argument));
 	if (ret >= 0 && created_by(request->number) == DEVICE)

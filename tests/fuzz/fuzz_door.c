@@ -7,7 +7,6 @@
 #include "fuzz.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +15,6 @@
 
 #include <kvmemu/uapi.h>
 
-#include "../../csrc/reg/names.h"
 #include "gic.h"
 #include "session.h"
 
@@ -124,7 +122,8 @@ uint64_t make_argument(struct session *s, const struct request *request)
 	uint64_t address;
 
 	if (!request->bytes)
-		return request->number_argument ? request->number_argument(&s->in) : choose(&s->in, 4) ? 0 : take_number(&s->in);
+		return request->number_argument ? request->number_argument(&s->in) :
+						  (choose(&s->in, 4) ? 0 : take_number(&s->in));
 	if (request->fill)
 		request->fill(&s->in, argument);
 	else if (once_in(&s->in, 2))
@@ -248,74 +247,6 @@ static void scribble_on_run_pages(struct session *s)
  * What is not an ioctl.
  */
 
-static void batch(struct session *s)
-{
-	uint64_t ids = take_address(&s->in, 64), values = take_address(&s->in, 64);
-	size_t n = choose(&s->in, 12), bytes = choose(&s->in, 512), done = 0;
-	bool get = once_in(&s->in, 2);
-	enum kind kind;
-	struct kvmemu_file *file = any_file(s, &kind);
-
-	for (size_t i = 0; i < n; i++) {
-		const uint64_t id = take_register_id(&s->in);
-
-		store(ids + i * 8, &id, sizeof(id));
-	}
-	if (!file)
-		return;
-	if (get)
-		counted(kvmemu_get_regs(file, (void *)ids, n, (void *)values, bytes, &done));
-	else
-		counted(kvmemu_set_regs(file, (void *)ids, n, (void *)values, bytes, &done));
-	expect(done <= n, "a batch does no more than it was given");
-}
-
-static void one_register(struct session *s)
-{
-	uint64_t id = take_register_id(&s->in), address = take_address(&s->in, 16);
-	size_t room = choose(&s->in, 300);
-	enum kind kind;
-	struct kvmemu_file *file = any_file(s, &kind);
-
-	if (file && once_in(&s->in, 2))
-		expect(counted(kvmemu_get_reg(file, id, (void *)address, room)) <= (long)room, "a register fits its room");
-	else if (file)
-		counted(kvmemu_set_reg(file, id, (void *)address));
-}
-
-/*
- * SVE's vector lengths are settled once the registers are there, and the PSCI version is the VM's: what a vCPU without
- * PSCI 0.2 sets, one with it reads, and may not write.
- */
-static bool takes_what_it_gives(uint64_t id)
-{
-	return id != KVM_REG_ARM64_SVE_VLS && (id ^ KVM_REG_ARM_PSCI_VERSION) & ~KVM_REG_ARCH_MASK;
-}
-
-/* All registers of the list can be read, and what was read can be written. */
-static void read_all_and_write_back(struct session *s)
-{
-	static uint64_t list[1000];
-	static unsigned char values[16 << 10];
-	struct kvmemu_file *vcpu = file_of_kind(s, VCPU);
-	size_t done;
-
-	list[0] = sizeof(list) / sizeof(list[0]) - 1;
-	if (!vcpu || counted(kvmemu_ioctl(vcpu, KVM_GET_REG_LIST, (uintptr_t)list, NULL)))
-		return;
-	expect(!kvmemu_get_regs(vcpu, list + 1, list[0], values, sizeof(values), &done), "listed registers can be read");
-	for (size_t i = 1; i <= list[0]; i++) {
-		long got = kvmemu_get_reg(vcpu, list[i], values, sizeof(values));
-
-		expect(got == (long)KVM_REG_SIZE(list[i]), "a register is as long as its id says");
-		got = kvmemu_set_reg(vcpu, list[i], values);
-		if (got && takes_what_it_gives(list[i])) {
-			fprintf(stderr, "register 0x%llx: %ld\n", (unsigned long long)list[i], got);
-			expect(false, "a register takes the value it has");
-		}
-	}
-}
-
 static void counter(struct session *s)
 {
 	enum kind kind;
@@ -341,21 +272,11 @@ static void read_statistics(struct session *s)
 {
 	struct kvmemu_file *file = file_of_kind(s, STATS);
 	size_t bytes = take(&s->in, 2);
-	uint64_t address = take_address(&s->in, bytes), offset = once_in(&s->in, 4) ? take_number(&s->in) : choose(&s->in, 2000);
+	uint64_t address = take_address(&s->in, bytes);
+	uint64_t offset = once_in(&s->in, 4) ? take_number(&s->in) : choose(&s->in, 2000);
+	long got = file ? counted(kvmemu_read(file, (void *)address, bytes, offset)) : 0;
 
-	if (file)
-		expect(counted(kvmemu_read(file, (void *)address, bytes, offset)) <= (long)bytes, "no more is read than asked");
-}
-
-static void names(struct session *s)
-{
-	struct kvmemu_reg_info info = { .arch = 64 }, again;
-	uint64_t id = take_register_id(&s->in);
-
-	if (counted(kvmemu_reg_describe(id, &info)))
-		return;
-	expect(memchr(info.name, '\0', sizeof(info.name)), "a name ends");
-	expect(!kvmemu_reg_find(info.name, info.arch, &again), "a described register is found by its name");
+	expect(got <= (long)bytes, "no more is read than asked");
 }
 
 static void signal_any(struct session *s)
@@ -380,7 +301,9 @@ static void duplicate(struct session *s)
 /* A host that no machine is: sizes, capabilities and registers at random. */
 static struct kvmemu_host *odd_host(struct session *s)
 {
-	static const char *const registers[] = { "PMCR_EL0", "CLIDR_EL1", "ID_AA64PFR0_EL1", "ID_AA64DFR0_EL1", "ID_DFR0_EL1" };
+	static const char *const registers[] = {
+		"PMCR_EL0", "CLIDR_EL1", "ID_AA64PFR0_EL1", "ID_AA64DFR0_EL1", "ID_DFR0_EL1",
+	};
 	const unsigned long long csv = 0xeeull << 56;	/* ID_AA64PFR0_EL1.CSV2 and .CSV3 are 0 or 1 */
 	struct kvmemu_host *host = NULL;
 	char text[4096], why[200];
@@ -390,7 +313,8 @@ static struct kvmemu_host *odd_host(struct session *s)
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		numbers[i] = (unsigned int)take(&s->in, 4);
 	at = snprintf(text, sizeof(text),
-		      "kvmemu-host 1\nname odd\nkernel 6.1\ngic.version %u\ngic.list_registers %u\ngic.priority_bits %u\n"
+		      "kvmemu-host 1\nname odd\nkernel 6.1\n"
+		      "gic.version %u\ngic.list_registers %u\ngic.priority_bits %u\n"
 		      "counter.hz %u\ncpu.target 5\ncpu.page_bytes %u\ncpu.sve_vqs %u\ncpu.aarch32_el0 %s\n",
 		      2 + numbers[0] % 2, 1 + numbers[1] % 16, 5 + numbers[2] % 3, 1 + numbers[3] / 8,
 		      4096 + numbers[4] % 61441, numbers[5] & 0xffff, numbers[6] % 2 ? "true" : "false");
@@ -417,17 +341,40 @@ static void open_system(struct session *s)
 	kvmemu_host_put(odd);
 }
 
-/* A table of 64, so that a byte chooses evenly; the more rows, the more often. */
-static void (*const actions[])(struct session *s) = {
-	call_fitting, call_fitting, call_fitting, call_fitting, call_fitting, call_fitting, call_fitting, call_fitting,
-	call_fitting, call_fitting, call_fitting, call_fitting, call_fitting, call_fitting, call_fitting, call_fitting,
-	call_fitting, call_fitting, call_fitting, call_fitting, call_fitting, call_fitting, call_fitting, call_fitting,
-	call_any, call_any, call_any, call_any, call_any_number, call_any_number, batch, batch,
-	batch, batch, one_register, one_register, one_register, one_register, one_register, one_register,
-	run_any, run_any, run_any, scribble_on_run_pages, scribble_on_run_pages, counter, counter, read_statistics,
-	close_any, close_any, duplicate, names, guest_action, descriptor_action, descriptor_action, one_register,
-	gic_batch, gic_batch, gic_inspect, signal_any, call_fitting, call_fitting, read_all_and_write_back, open_system,
+/* How often each is done, of 64 times, so that a byte chooses. */
+static const struct {
+	void (*act)(struct session *s);
+	unsigned int weight;
+} actions[] = {
+	{ call_fitting, 26 },
+	{ call_any, 4 },
+	{ call_any_number, 2 },
+	{ register_batch, 4 },
+	{ one_register, 7 },
+	{ read_all_and_write_back, 1 },
+	{ register_names, 1 },
+	{ run_any, 3 },
+	{ scribble_on_run_pages, 2 },
+	{ guest_action, 1 },
+	{ gic_batch, 2 },
+	{ gic_inspect, 1 },
+	{ counter, 2 },
+	{ read_statistics, 1 },
+	{ signal_any, 1 },
+	{ open_system, 1 },
+	{ close_any, 2 },
+	{ duplicate, 1 },
+	{ descriptor_action, 2 },
 };
+
+static void act(struct session *s)
+{
+	unsigned int which = choose(&s->in, 64), at = 0;
+
+	while (which >= actions[at].weight)
+		which -= actions[at++].weight;
+	actions[at].act(s);
+}
 
 /* A system, a VM, two vCPUs and mostly a GIC, as every session would make them sooner or later. */
 static void begin(struct session *s)
@@ -457,7 +404,7 @@ static void begin(struct session *s)
 		make_gic(s, vm);
 }
 
-/* All descriptors that are open, where it is this session's turn to be counted; else, for speed, the lowest free one. */
+/* All descriptors that are open, where it is a session's turn to be counted; else, for speed, the lowest free one. */
 static int count_descriptors(bool all)
 {
 	DIR *dir = all ? opendir("/proc/self/fd") : NULL;
@@ -485,7 +432,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		s.fds[i].fd = -1;
 	begin(&s);
 	while (input_is_left(&s.in))
-		actions[choose(&s.in, sizeof(actions) / sizeof(actions[0]))](&s);
+		act(&s);
 	close_descriptors(&s);
 	for (unsigned int i = 0; i < NR_FILES; i++)
 		close_file(&s, i);
@@ -496,7 +443,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN, .sigev_notify_thread_id = gettid() };
+	struct sigevent event = {
+		.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN, .sigev_notify_thread_id = gettid(),
+	};
 	const struct sigaction wake = { .sa_handler = on_wake };
 
 	(void)argc;
@@ -505,6 +454,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		expect(!kvmemu_host_get(kvmemu_host_name(nr_hosts), &hosts[nr_hosts]), "a built-in host can be read");
 	kvmemu_fd_close(kvmemu_fd_open(hosts[0]));	/* what the library opens once and keeps */
 	expect(memory_setup() && requests_setup(), "there is memory, and registers have ids");
-	expect(!sigaction(SIGRTMIN, &wake, NULL) && !timer_create(CLOCK_MONOTONIC, &event, &wake_timer), "there are timers");
+	expect(!sigaction(SIGRTMIN, &wake, NULL) && !timer_create(CLOCK_MONOTONIC, &event, &wake_timer),
+	       "there are timers");
 	return 0;
 }

@@ -41,7 +41,7 @@ bool gic_setup(void)
 	return true;
 }
 
-/* An attribute of a register, with the vCPU in the upper half as GICv2 (an index) or GICv3 (an affinity) has it there. */
+/* An attribute of a register; in the upper half is the vCPU: its index for GICv2, its affinity for GICv3. */
 static uint64_t take_register_attr(struct input *in, const struct frame *f)
 {
 	uint64_t attr = f->offset[choose(in, f->n)], whose = choose(in, 3);
@@ -155,7 +155,8 @@ void gic_batch(struct session *s)
 
 void gic_inspect(struct session *s)
 {
-	uint32_t vcpu_id = choose(&s->in, 4), intid = once_in(&s->in, 8) ? (uint32_t)take(&s->in, 4) : choose(&s->in, 300);
+	uint32_t intid = once_in(&s->in, 8) ? (uint32_t)take(&s->in, 4) : choose(&s->in, 300);
+	uint32_t vcpu_id = choose(&s->in, 4);
 	struct kvmemu_gic_irq irq = { .intid = ~0u };
 	struct kvmemu_gic_reg reg;
 	enum kind kind;
@@ -169,8 +170,9 @@ void gic_inspect(struct session *s)
 /* What the guest would do: a store to somewhere, and the end of an interrupt. */
 void guest_action(struct session *s)
 {
-	uint64_t ipa = once_in(&s->in, 8) ? take_number(&s->in) : (uint64_t)choose(&s->in, 64) * 8, value = choose(&s->in, 2);
+	uint64_t ipa = once_in(&s->in, 8) ? take_number(&s->in) : (uint64_t)choose(&s->in, 64) * 8;
 	uint32_t bytes = once_in(&s->in, 8) ? (uint32_t)take_number(&s->in) : 1u << choose(&s->in, 4);
+	uint64_t value = choose(&s->in, 2);
 	enum kind kind;
 	struct kvmemu_file *file = any_file(s, &kind);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Drives the fuzz target without libFuzzer: sessions of random bytes, as many as it takes to make so many calls, the same
- * ones every time. Part of the tests.
+ * Drives the fuzz target without libFuzzer: sessions of random bytes, as many as it takes to make so many calls, the
+ * same ones every time. Part of the tests.
  *
  *     fuzz_door [-calls N] [-seed N]      N calls, from the session of that seed on
  *     fuzz_door -session N                that one session

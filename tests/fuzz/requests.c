@@ -24,7 +24,8 @@ static int eventfds[NR_EVENTFDS];
 /* What comes after the pages that are used is kept free: regions reach into it. */
 bool memory_setup(void)
 {
-	memory = mmap(NULL, MEMORY_WRITABLE + 2048 * MEMORY_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	memory = mmap(NULL, MEMORY_WRITABLE + 2048 * MEMORY_PAGE, PROT_NONE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		return false;
 	return !mprotect(memory, MEMORY_WRITABLE, PROT_READ | PROT_WRITE) &&
@@ -346,10 +347,12 @@ const struct request requests[] = {
 	{ .number = KVM_CHECK_EXTENSION, .kinds = ON(SYSTEM) | ON(VM), .number_argument = capability },
 	{ .number = KVM_GET_VCPU_MMAP_SIZE, .kinds = ON(SYSTEM) },
 	{ .number = KVM_CREATE_VCPU, .kinds = ON(VM), .creates = VCPU, .number_argument = vcpu_id },
-	{ .number = KVM_GET_DIRTY_LOG, .kinds = ON(VM), WITH(kvm_dirty_log, fill_dirty_log), POINTER(kvm_dirty_log, dirty_bitmap) },
+	{ .number = KVM_GET_DIRTY_LOG, .kinds = ON(VM), WITH(kvm_dirty_log, fill_dirty_log),
+	  POINTER(kvm_dirty_log, dirty_bitmap) },
 	{ .number = KVM_SET_USER_MEMORY_REGION, .kinds = ON(VM), WITH(kvm_userspace_memory_region, fill_region),
 	  POINTER(kvm_userspace_memory_region, userspace_addr) },
-	{ .number = KVM_CLEAR_DIRTY_LOG, .kinds = ON(VM), WITH(kvm_clear_dirty_log, fill_clear_log), POINTER(kvm_clear_dirty_log, dirty_bitmap) },
+	{ .number = KVM_CLEAR_DIRTY_LOG, .kinds = ON(VM), WITH(kvm_clear_dirty_log, fill_clear_log),
+	  POINTER(kvm_clear_dirty_log, dirty_bitmap) },
 	{ .number = KVM_CREATE_IRQCHIP, .kinds = ON(VM) },
 	{ .number = KVM_IRQ_LINE, .kinds = ON(VM), WITH(kvm_irq_level, fill_irq) },
 	{ .number = KVM_IRQ_LINE_STATUS, .kinds = ON(VM), WITH(kvm_irq_level, fill_irq) },
@@ -372,19 +375,29 @@ const struct request requests[] = {
 	{ .number = KVM_SET_GUEST_DEBUG, .kinds = ON(VCPU), WITH(kvm_guest_debug, fill_debug) },
 	{ .number = KVM_GET_VCPU_EVENTS, .kinds = ON(VCPU), WITH(kvm_vcpu_events, NULL) },
 	{ .number = KVM_SET_VCPU_EVENTS, .kinds = ON(VCPU), WITH(kvm_vcpu_events, fill_events) },
-	{ .number = KVM_GET_ONE_REG, .kinds = ON(VCPU), WITH(kvm_one_reg, fill_one_reg), POINTER(kvm_one_reg, addr) },
-	{ .number = KVM_SET_ONE_REG, .kinds = ON(VCPU), WITH(kvm_one_reg, fill_one_reg), POINTER(kvm_one_reg, addr) },
-	{ .number = KVM_GET_ONE_REG, .kinds = ON(VCPU), WITH(kvm_one_reg, fill_one_reg), POINTER(kvm_one_reg, addr) },		/* the most used, so more often */
-	{ .number = KVM_SET_ONE_REG, .kinds = ON(VCPU), WITH(kvm_one_reg, fill_one_reg), POINTER(kvm_one_reg, addr) },
+	{ .number = KVM_GET_ONE_REG, .kinds = ON(VCPU), WITH(kvm_one_reg, fill_one_reg),
+	  POINTER(kvm_one_reg, addr) },
+	{ .number = KVM_SET_ONE_REG, .kinds = ON(VCPU), WITH(kvm_one_reg, fill_one_reg),
+	  POINTER(kvm_one_reg, addr) },
+	{ .number = KVM_GET_ONE_REG, .kinds = ON(VCPU), WITH(kvm_one_reg, fill_one_reg),
+	  POINTER(kvm_one_reg, addr) },		/* the most used, so more often */
+	{ .number = KVM_SET_ONE_REG, .kinds = ON(VCPU), WITH(kvm_one_reg, fill_one_reg),
+	  POINTER(kvm_one_reg, addr) },
 	{ .number = KVM_ARM_VCPU_INIT, .kinds = ON(VCPU), WITH(kvm_vcpu_init, fill_init) },
 	{ .number = KVM_GET_REG_LIST, .kinds = ON(VCPU), .bytes = 8, .fill = fill_list },
 	{ .number = KVM_ARM_VCPU_FINALIZE, .kinds = ON(VCPU), .bytes = 4, .fill = fill_finalize },
-	{ .number = KVM_SET_DEVICE_ATTR, .kinds = ON(VCPU), WITH(kvm_device_attr, fill_vcpu_attr), POINTER(kvm_device_attr, addr) },
-	{ .number = KVM_GET_DEVICE_ATTR, .kinds = ON(VCPU), WITH(kvm_device_attr, fill_vcpu_attr), POINTER(kvm_device_attr, addr) },
-	{ .number = KVM_HAS_DEVICE_ATTR, .kinds = ON(VCPU), WITH(kvm_device_attr, fill_vcpu_attr), POINTER(kvm_device_attr, addr) },
-	{ .number = KVM_SET_DEVICE_ATTR, .kinds = ON(DEVICE), WITH(kvm_device_attr, fill_gic_attr), POINTER(kvm_device_attr, addr) },
-	{ .number = KVM_GET_DEVICE_ATTR, .kinds = ON(DEVICE), WITH(kvm_device_attr, fill_gic_attr), POINTER(kvm_device_attr, addr) },
-	{ .number = KVM_HAS_DEVICE_ATTR, .kinds = ON(DEVICE), WITH(kvm_device_attr, fill_gic_attr), POINTER(kvm_device_attr, addr) },
+	{ .number = KVM_SET_DEVICE_ATTR, .kinds = ON(VCPU), WITH(kvm_device_attr, fill_vcpu_attr),
+	  POINTER(kvm_device_attr, addr) },
+	{ .number = KVM_GET_DEVICE_ATTR, .kinds = ON(VCPU), WITH(kvm_device_attr, fill_vcpu_attr),
+	  POINTER(kvm_device_attr, addr) },
+	{ .number = KVM_HAS_DEVICE_ATTR, .kinds = ON(VCPU), WITH(kvm_device_attr, fill_vcpu_attr),
+	  POINTER(kvm_device_attr, addr) },
+	{ .number = KVM_SET_DEVICE_ATTR, .kinds = ON(DEVICE), WITH(kvm_device_attr, fill_gic_attr),
+	  POINTER(kvm_device_attr, addr) },
+	{ .number = KVM_GET_DEVICE_ATTR, .kinds = ON(DEVICE), WITH(kvm_device_attr, fill_gic_attr),
+	  POINTER(kvm_device_attr, addr) },
+	{ .number = KVM_HAS_DEVICE_ATTR, .kinds = ON(DEVICE), WITH(kvm_device_attr, fill_gic_attr),
+	  POINTER(kvm_device_attr, addr) },
 	{ .number = KVM_SET_REGS, .kinds = ON(VCPU), WITH(kvm_regs, NULL) },
 	{ .number = KVM_TRANSLATE, .kinds = ON(VCPU), .bytes = 24 },
 	{ .number = KVM_TRACE_ENABLE, .kinds = ON(SYSTEM) },

@@ -44,6 +44,12 @@ enum kind created_by(unsigned long number);
 /* KVM_RUN without waiting for ever. */
 void run_vcpu(struct session *s, struct kvmemu_file *vcpu);
 
+/* In registers.c: batches, registers by their ids, all of a vCPU, names. */
+void register_batch(struct session *s);
+void one_register(struct session *s);
+void read_all_and_write_back(struct session *s);
+void register_names(struct session *s);
+
 /* In descriptors.c: something with real descriptors; and closing them all. */
 void descriptor_action(struct session *s);
 void close_descriptors(struct session *s);
