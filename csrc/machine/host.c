@@ -227,6 +227,27 @@ static int parse_line(struct parser *p, char *line)
 	return store(p, line, space + 1);
 }
 
+/* What only a GICv3 has. */
+static int check_gic(struct parser *p)
+{
+	const struct {
+		const char *name;
+		bool is_there;
+	} parts[] = {
+		{ "v2_compat", p->host->gic.v2_compat },
+		{ "its", p->host->gic.its },
+		{ "v4_1", p->host->gic.v4_1 },
+	};
+
+	if (p->host->gic.version == 3)
+		return 0;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (parts[i].is_there)
+			return refuse(p, "gic.%s is true, but gic.version is %u: only a GICv3 has it", parts[i].name,
+				      p->host->gic.version);
+	return 0;
+}
+
 static int parse_lines(struct parser *p, char *text)
 {
 	char *line, *next;
@@ -245,7 +266,7 @@ static int parse_lines(struct parser *p, char *text)
 	for (size_t i = 0; i < NR_KEYS; i++)
 		if (keys[i].required && !p->seen[i])
 			return refuse(p, "%s is missing", keys[i].name);
-	return 0;
+	return check_gic(p);
 }
 
 int kvmemu_host_parse(const char *text, size_t len, struct kvmemu_host **host, char *why, size_t why_len)

@@ -16,6 +16,7 @@ HOSTS: dict[str, tuple[str, ...]] = {
     "gicv3-max-sve": ("-M", GICV3, "-cpu", "max,pauth-impdef=on"),
     "gicv3-neoverse-n1": ("-M", GICV3, "-cpu", "neoverse-n1"),
     "gicv2-cortex-a72": ("-M", GICV2, "-cpu", "cortex-a72"),
+    "gicv3-gicv2-compat": ("-M", GICV3, "-cpu", "cortex-a72"),
 }
 
 
@@ -27,15 +28,17 @@ class Model:
     """
 
     description: str
-    gic_version: int
     list_registers: int = 4
     priority_bits: int = 5
-    its: bool = True
+    v2_compat: bool = False  # booted as compat.py says
 
 
 MODELS: dict[str, Model] = {
-    "gicv3-max": Model("GICv3 with ITS, every feature QEMU has but SVE", 3),
-    "gicv3-max-sve": Model("GICv3 with ITS, every feature QEMU has", 3),
-    "gicv3-neoverse-n1": Model("GICv3 with ITS, Arm Neoverse N1", 3),
-    "gicv2-cortex-a72": Model("GICv2, Arm Cortex-A72", 2, its=False),
+    "gicv3-max": Model("GICv3 with ITS, every feature QEMU has but SVE"),
+    "gicv3-max-sve": Model("GICv3 with ITS, every feature QEMU has"),
+    "gicv3-neoverse-n1": Model("GICv3 with ITS, Arm Neoverse N1"),
+    "gicv2-cortex-a72": Model("GICv2, Arm Cortex-A72"),
+    "gicv3-gicv2-compat": Model(
+        "GICv3 with ITS and GICv2 compatibility, Arm Cortex-A72", v2_compat=True
+    ),
 }

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from oracle import compat
 from oracle.fetch import MissingError, require
-from oracle.hosts import COMMON, HOSTS
+from oracle.hosts import COMMON, HOSTS, MODELS
 from oracle.image import initrd
 
 BOOT_LIMIT_S = 120.0
@@ -84,9 +85,18 @@ class Linux:
             raise
 
     def _command(self, image: Path, disk: Path, fd: int) -> list[str]:
-        return [
+        machine = [
             "qemu-system-aarch64", *HOSTS[self.host], *COMMON,
             "-nodefaults", "-nic", "none", "-display", "none", "-no-reboot",
+        ]  # fmt: skip
+        if MODELS[self.host].v2_compat:
+            try:
+                image, tree = compat.boot_files(image, machine, Path(self._work.name))
+            except compat.CompatError as error:
+                raise OracleError("dead", str(error)) from error
+            machine += ["-dtb", str(tree)]
+        return [
+            *machine,
             "-serial", "stdio",
             "-device", "virtio-serial-device",
             "-chardev", f"socket,id=port,fd={fd}",

@@ -125,6 +125,18 @@ def ask_target(linux: Linux) -> int:
     return int(getattr(target, "value"))  # noqa: B009 - a Number, as the script wrote one there
 
 
+def ask_devices(linux: Linux) -> set[str]:
+    """The interrupt controllers that a VM can have: VGIC_V2, VGIC_V3, VGIC_ITS."""
+    names = ("VGIC_V2", "VGIC_V3", "VGIC_ITS")
+    lines = ["open kvm", "ioctl kvm KVM_CREATE_VM 0 -> vm"]
+    lines += [
+        f"ioctl vm KVM_CREATE_DEVICE [ u32 KVM_DEV_TYPE_ARM_{name} 0 KVM_CREATE_DEVICE_TEST ]"
+        for name in names
+    ]
+    results = list(ask(linux, lines))[1:]
+    return {name for name, result in zip(names, results, strict=True) if result == 0}
+
+
 def ask_icc_ctlr(linux: Linux, target: int) -> int:
     """ICC_CTLR_EL1 of a new vCPU: what its CPU interface can do."""
     trace = linux.run(
@@ -189,7 +201,8 @@ def profile(name: str) -> str:
         facts = host_facts(linux)
         target = ask_target(linux)
         vqs = sve_vqs(linux, features)
-        icc_ctlr = ask_icc_ctlr(linux, target) if model.gic_version == 3 else 0
+        gics = ask_devices(linux)
+        icc_ctlr = ask_icc_ctlr(linux, target) if "VGIC_V3" in gics else 0
 
     def rows(pairs: Iterable[tuple[str, int]]) -> list[str]:
         return [f"{key} = {value:{'#x' if value > 4096 else ''}}" for key, value in pairs]
@@ -204,11 +217,12 @@ def profile(name: str) -> str:
             'architecture = "arm64"',
             "",
             "[gic]",
-            f"version = {model.gic_version}",
+            f"version = {3 if 'VGIC_V3' in gics else 2}",
+            *(["v2_compat = true"] if {"VGIC_V2", "VGIC_V3"} <= gics else []),
             f"list_registers = {model.list_registers}",
             f"priority_bits = {model.priority_bits}",
             *([f"icc_ctlr = {icc_ctlr:#x}"] if icc_ctlr else []),
-            f"its = {str(model.its).lower()}",
+            f"its = {str('VGIC_ITS' in gics).lower()}",
             "",
             "[counter]",
             f"hz = {facts['counter.hz']}",

@@ -72,13 +72,18 @@ def test_environment_picks_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param("version = 3", "version = 5", "gic.version is 5: 2 to 3 expected", id="range"),
         pytest.param("hz = 62500000\n", "", "counter.hz is missing", id="missing"),
         pytest.param("its = true", "its = 7", "true or false expected", id="not-a-bool"),
+        pytest.param("its = true", "v2_compat = 2", "v2_compat is \"2\": true or", id="compat-2"),
+        pytest.param("version = 3", "version = 2", "gic.its is true, but gic.version is 2: only a "
+                     "GICv3 has it", id="its-of-a-gicv2"),
+        pytest.param("version = 3\n", "version = 2\nv2_compat = true\n", "gic.v2_compat is true, "
+                     "but gic.version is 2", id="compatible-with-itself"),
         pytest.param("its = true", "itz = true", 'unknown key "gic.itz"', id="unknown-key"),
         pytest.param("KVM_CAP_IRQCHIP", "KVM_CAP_NOPE", "KVM_CAP_NOPE is not a cap", id="cap"),
         pytest.param("MIDR_EL1", "MIDR_EL7", 'no register "MIDR_EL7"', id="register"),
         pytest.param("target = 5", "target = [5]", "cpu.target is", id="array"),
         pytest.param("[gic]", "[gic", "not TOML", id="syntax"),
     ],
-)
+)  # fmt: skip
 def test_bad_profile_is_refused_in_words(tmp_path: Path, old: str, new: str, why: str) -> None:
     profile = hosts.profile_path("gicv3-max").read_text()
     assert old in profile
@@ -92,3 +97,17 @@ def test_bad_profile_is_refused_in_words(tmp_path: Path, old: str, new: str, why
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(kvmemu.HostError, match=r"gone\.toml"):
         kvmemu.System(tmp_path / "gone.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "v2", "v3"),
+    [
+        pytest.param("gicv2-cortex-a72", True, False, id="gicv2"),
+        pytest.param("gicv3-max", False, True, id="gicv3"),
+        pytest.param("gicv3-gicv2-compat", True, True, id="both"),
+    ],
+)
+def test_profile_says_which_gic_a_vm_can_have(name: str, v2: bool, v3: bool) -> None:
+    with kvmemu.System(name) as system, system.create_vm() as vm:
+        assert vm.can_create_device(kvm.KVM_DEV_TYPE_ARM_VGIC_V2) is v2
+        assert vm.can_create_device(kvm.KVM_DEV_TYPE_ARM_VGIC_V3) is v3

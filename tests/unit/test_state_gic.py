@@ -15,7 +15,8 @@ from kvmemu import constants as kvm
 from kvmemu import state
 from kvmemu.gic import FrameRegisters, Irq, VgicV2, VgicV3
 
-HOSTS = {"gicv3-max": 3, "gicv2-cortex-a72": 2}
+# The version of the GIC that VMs have here, by host.
+HOSTS = {"gicv3-max": 3, "gicv2-cortex-a72": 2, "gicv3-gicv2-compat": 2}
 FEATURES = (kvm.KVM_ARM_VCPU_PSCI_0_2, kvm.KVM_ARM_VCPU_PMU_V3)
 PMU_INTID = 23
 VTIMER_INTID = 19
