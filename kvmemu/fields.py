@@ -7,7 +7,8 @@
     IMASK 0 interrupt not masked
     ENABLE 1 on
 
-The layouts are in fields.toml. A client of names only: nothing here needs a vCPU.
+The layouts are in fields.toml, those of the GIC in fields_gic.toml. A client of names only: nothing
+here needs a vCPU.
 """
 
 from __future__ import annotations
@@ -26,15 +27,22 @@ else:
 
 UNNAMED = "(unnamed)"  # the name of bits that are set although no field has them
 
-# What a number stands for where it is not one of a list: n in the register, a count in the world.
-_RULES: dict[str, Callable[[int], int]] = {
+# What a number stands for where it is not one of a list: n in the register, a count or an address
+# in the world.
+_FORMULAS: dict[str, Callable[[int], int | str]] = {
     "n": lambda n: n,
     "n+1": lambda n: n + 1,
     "64-n": lambda n: 64 - n,
     "4<<n": lambda n: 4 << n,
     "16<<n": lambda n: 16 << n,
+    "32(n+1)": lambda n: 32 * (n + 1),
     "128(n+1)": lambda n: 128 * (n + 1),
+    "n<<3": lambda n: f"{n << 3:#x}",
+    "n<<12": lambda n: f"{n << 12:#x}",
+    "n<<16": lambda n: f"{n << 16:#x}",
 }
+_FILE, _GIC_FILE = "fields.toml", "fields_gic.toml"
+_OF_GIC = ("GICD_", "GICR_", "GICC_", "ICC_", "REDIST_")  # how the names in the second file begin
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,8 @@ class Field:
         name: as the Arm manual has it.
         high, low: its first and last bit, both inclusive.
         values: what some or all of its values mean.
-        rule: how the other values are read, `RULE UNIT`; empty if the number speaks for itself.
+        rule: how the other values are read: words, one of them a formula; empty if the number
+            speaks for itself.
     """
 
     name: str
@@ -72,10 +81,8 @@ class Field:
         """What a number in this field means; empty if nothing is known of it."""
         if number in self.values:
             return self.values[number]
-        if not self.rule:
-            return ""
-        rule, unit = self.rule.split(" ", 1)
-        return f"{_RULES[rule](number)} {unit}"
+        words = self.rule.split()
+        return " ".join(str(_FORMULAS[w](number)) if w in _FORMULAS else w for w in words)
 
 
 @dataclass(frozen=True)
@@ -104,8 +111,9 @@ def _parse_field(name: str, text: str, meanings: Mapping[str, str]) -> Field:
 
 
 @functools.cache
-def _layouts() -> _Layouts:
-    tables = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+def _layouts(file: str) -> _Layouts:
+    text = Path(__file__).with_name(file).read_text(encoding="utf-8")
+    tables = tomllib.loads(text)
     meanings = tables.pop("meanings")
     same = tables.pop("same")
     variants = {
@@ -119,16 +127,22 @@ def _layouts() -> _Layouts:
     return _Layouts(fields, same, variants)
 
 
+def _layouts_for(name: str) -> _Layouts:
+    """Those of the file that a register would be in."""
+    return _layouts(_GIC_FILE if name.startswith(_OF_GIC) else _FILE)
+
+
 def layout_names() -> list[str]:
     """Every register that has fields here, as the tables name them: <n> stands for a number."""
-    layouts = _layouts()
-    return [*layouts.fields, *layouts.same]
+    both = (_layouts(_FILE), _layouts(_GIC_FILE))
+    return [name for layouts in both for name in (*layouts.fields, *layouts.same)]
 
 
 def _layout_of(name: str) -> str | None:
-    layouts = _layouts()
-    numbered = re.sub(r"\d+(?=_EL|$)", "<n>", name, count=1)
-    for spelling in (name, numbered):
+    layouts = _layouts_for(name)
+    plain = re.sub(r"_v[23]$", "", name)
+    numbered = re.sub(r"\d+(?=_EL|$)", "<n>", plain, count=1)
+    for spelling in (name, plain, numbered):
         layout = layouts.same.get(spelling, spelling)
         if layout in layouts.fields:
             return layout
@@ -139,11 +153,11 @@ def fields_of(name: str) -> list[Field]:
     """The fields of a register, highest first; none if nothing is known of it.
 
     Args:
-        name: as kvmemu.describe() spells it. A register with more than one layout (PSTATE, PAR_EL1)
-            gives the usual one; decode_value() picks by the value.
+        name: as kvmemu.describe() spells it, or GicRegister.layout. A register with more than one
+            layout (PSTATE, PAR_EL1) gives the usual one; decode_value() picks by the value.
     """
     layout = _layout_of(name)
-    return list(_layouts().fields[layout]) if layout is not None else []
+    return list(_layouts_for(name).fields[layout]) if layout is not None else []
 
 
 def _unnamed(value: int) -> list[Field]:
@@ -161,7 +175,7 @@ def decode_value(name: str, value: int) -> list[tuple[Field, int, str]]:
     """What the bits of a register say.
 
     Args:
-        name: as kvmemu.describe() spells it.
+        name: as fields_of() takes it.
         value: the register's.
 
     Returns:
@@ -172,7 +186,7 @@ def decode_value(name: str, value: int) -> list[tuple[Field, int, str]]:
     layout = _layout_of(name)
     if layout is None:
         return []
-    layouts = _layouts()
+    layouts = _layouts_for(name)
     bit, other = layouts.variants.get(layout, (0, layout))
     if value >> bit & 1:
         layout = other

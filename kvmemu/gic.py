@@ -32,6 +32,13 @@ def affinity_attr(mpidr: int) -> int:
     return (mpidr >> 32 & 0xFF) << 56 | (mpidr & 0xFFFFFF) << 32
 
 
+def default_affinity(vcpu_id: int) -> int:
+    """The affinity of MPIDR_EL1 that KVM gives a vCPU, as four bytes, Aff3 to Aff0: 16 vCPUs a
+    cluster, as the list of targets of an SGI has them.
+    """
+    return (vcpu_id >> 12 & 0xFF) << 16 | (vcpu_id >> 4 & 0xFF) << 8 | vcpu_id & 0xF
+
+
 class Device(File):
     """A device of a VM: attributes by group and number.
 

@@ -21,6 +21,7 @@ class GicRegister:
     """A register of a frame, or a system register of the CPU interface.
 
     Attributes:
+        version: of the guest's GIC, 2 or 3.
         name: as the Arm manual has it: GICD_ISENABLER1, ICC_PMR_EL1.
         frame: one of FRAMES.
         offset: in the frame; of a system register its encoding, as device attributes have it.
@@ -31,6 +32,7 @@ class GicRegister:
         cleared_by: the offset of the register to write ones to before that; 0 for none.
     """
 
+    version: int
     name: str
     frame: str
     offset: int
@@ -44,6 +46,16 @@ class GicRegister:
     def fields(self) -> int:
         """For how many interrupts it has a field; 0 if that is not what it is made of."""
         return self.bytes * 8 // self.bits_per_intid if self.bits_per_intid else 0
+
+    @property
+    def reserved(self) -> bool:
+        """Whether it is there and does nothing: a GICv3's distributor has no SGIs and PPIs."""
+        return self.version == 3 and self.frame == "gicd" and self.fields > 0 and self.intid < 32
+
+    @property
+    def layout(self) -> str:
+        """What kvmemu.fields knows its bit fields by: its name, and of which GIC."""
+        return f"{self.name}_v{self.version}"
 
 
 @functools.cache
@@ -60,8 +72,8 @@ def gic_registers(version: int, frame: str) -> Mapping[str, GicRegister]:
     while not lib.kvmemu_gic_reg_from(version, FRAMES.index(frame), offset, info):
         data = info[0]
         register = GicRegister(
-            ffi.string(data.name).decode(), frame, data.offset, data.bytes, data.bits_per_intid,
-            data.intid, data.restore, data.cleared_by,
+            version, ffi.string(data.name).decode(), frame, data.offset, data.bytes,
+            data.bits_per_intid, data.intid, data.restore, data.cleared_by,
         )  # fmt: skip
         found[register.name] = register
         offset = register.offset + (1 if frame == "icc" else register.bytes)

@@ -10,6 +10,7 @@ from typing import Any
 
 from kvmemu._core import ffi, lib
 from kvmemu.constants import (
+    ALL,
     KVM_ARM_IRQ_TYPE_SHIFT,
     KVM_ARM_IRQ_TYPE_SPI,
     KVM_ARM_PREFERRED_TARGET,
@@ -29,7 +30,7 @@ from kvmemu.constants import (
     KVM_VGIC_V3_ADDR_TYPE_DIST,
     KVM_VGIC_V3_ADDR_TYPE_REDIST,
 )
-from kvmemu.errors import check
+from kvmemu.errors import kvm_error
 from kvmemu.file import File
 from kvmemu.gic import Gic, VgicV2, VgicV3
 from kvmemu.stats import Statistics, read_statistics
@@ -84,6 +85,9 @@ class Vm(File):
         self._slots: dict[int, MemorySlot] = {}
         # How long the register list of a vCPU was: a first guess for the next one.
         self.nr_reg_list = 0
+
+    def __str__(self) -> str:
+        return "the VM"
 
     def check_extension(self, cap: int) -> int:
         """KVM_CHECK_EXTENSION on this VM."""
@@ -185,7 +189,10 @@ class Vm(File):
         created = ffi.new("struct kvmemu_file **")
         address = ffi.cast("unsigned long", data)
         result = lib.kvmemu_ioctl(self.handle(), KVM_CREATE_DEVICE, address, created)
-        check(result, f"KVM_CREATE_DEVICE of type {kind} on {self}")
+        if result < 0:
+            names = [n for n, v in ALL.items() if v == kind and n.startswith("KVM_DEV_TYPE_")]
+            what = names[0] if names else f"type {kind}"
+            raise kvm_error(-result, f"KVM_CREATE_DEVICE of {what} on {self}")
         return created[0]
 
     def can_create_device(self, kind: int) -> bool:

@@ -152,8 +152,8 @@ static const struct vgic_reg rows[] = {
 	  .sizes = ACC_32 | ACC_8, .rd = vgic_priority_rd, .wr = vgic_priority_wr, .restore = KVMEMU_RESTORE_CONFIG },
 	{ SGI_ROW("GICR_ICFGR", 0x0c00, 2), .rd = vgic_config_rd, .wr = vgic_config_wr,
 	  .restore = KVMEMU_RESTORE_CONFIG },
-	{ ROW("GICR_IGRPMODR0", SGI_BASE + 0x0d00, 4), .rd = vgic_raz, .wr = vgic_wi },
-	{ ROW("GICR_NSACR", SGI_BASE + 0x0e00, 4), .rd = vgic_raz, .wr = vgic_wi },
+	{ SGI_ROW("GICR_IGRPMODR0", 0x0d00, 1), .rd = vgic_raz, .wr = vgic_wi },
+	{ ROW("GICR_NSACR", SGI_BASE + 0x0e00, 4), .bits_per_intid = 2, .rd = vgic_raz, .wr = vgic_wi },
 };
 
 const struct vgic_table vgic_redist_table = { .rows = rows, .nr = sizeof(rows) / sizeof(rows[0]) };

@@ -8,7 +8,10 @@ from dataclasses import asdict
 import click
 
 from kvmemu.cli import output
+from kvmemu.cli.gic_encode import encode
+from kvmemu.cli.gic_list import list_command
 from kvmemu.cli.gic_regs import decode
+from kvmemu.gic_settings import vcpus_in
 from kvmemu.state import SavedIrq, interrupts, load
 
 _HEADER = ("INTID", "kind", "vCPU", "enabled", "pending", "line", "active", "priority", "trigger",
@@ -24,13 +27,14 @@ def gic() -> None:
       kvmemu gic show vm.state
       kvmemu gic show vm.state --intid 27
       kvmemu gic decode gicd:0x104=0x30
+      kvmemu gic encode GICR_ISPENDR0 --vcpu 3
+      kvmemu gic list --frame gicr --values
     """
 
 
 def _target(irq: SavedIrq) -> str:
     if irq.kind == "SGI" and irq.senders:
-        senders = [str(n) for n in range(8) if irq.senders >> n & 1]
-        return f"from vCPU {', '.join(senders)}"
+        return f"from {vcpus_in(irq.senders)}"
     if irq.vcpu is not None:
         return f"vCPU {irq.vcpu}"
     return "nobody" if irq.target is None else f"vCPU {irq.target}"
@@ -100,3 +104,5 @@ def show(
 
 
 gic.add_command(decode)
+gic.add_command(encode)
+gic.add_command(list_command)

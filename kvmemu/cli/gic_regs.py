@@ -1,214 +1,228 @@
 # SPDX-License-Identifier: MIT
-"""`kvmemu gic decode`: registers of the GIC by offset, name, or device attribute. Layer: cli.
+"""`kvmemu gic decode`: registers of the GIC and device attributes, and what they say. Layer: cli.
 
-`kvmemu regs decode` passes on what looks like one.
+`kvmemu regs decode` passes on what is about the GIC.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from kvmemu import constants as c
 from kvmemu.cli import output
-from kvmemu.fields import decode_value
-from kvmemu.gic_registers import GicRegister, find_gic_register, gic_register_at
-from kvmemu.state.gic import FRAME_OF_GROUP, LEVELS
-from kvmemu.state.gic_text import Entry
-from kvmemu.state.interrupts import interrupt_fields, meaning_of
+from kvmemu.cli.gic_ids import ADDR, GROUPS, NR_IRQS, Answer, attrs_of, identify, number_of
+from kvmemu.fields import Field, decode_value
+from kvmemu.gic_registers import GicRegister
+from kvmemu.gic_settings import in_words, is_clearing, is_flag, meaning_of, settings
 
-_FRAMES = {"dist": "gicd", "redist": "gicr", "cpu": "gicc"}
-_GIVEN = re.compile(r"(?:gic:)?([a-z]+|\d+):(0x[0-9a-f]+|\d+)", re.IGNORECASE)
-_WHOSE_SHIFT = 32
-_LOW = 0xFFFFFFFF
+_REGION = c.KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION
+
+GIC_OPTION = click.option(
+    "--gic", "version", type=click.IntRange(2, 3),
+    help="The guest's GIC. If it is not said: the one that has such a register, a GICv3 if both.",
+)  # fmt: skip
 
 
-@dataclass
-class Answer:
-    """What is to be said about one argument.
+def answer_of(text: str, version: int | None = None) -> Answer:
+    """What REGISTER[=VALUE] stands for.
 
-    Attributes:
-        attr: the attribute it was given as, with a vCPU in its upper half; None for an offset.
+    Raises:
+        click.UsageError: the value is no number, or too wide.
     """
-
-    text: str
-    version: int
-    register: GicRegister | None = None
-    attr: int | None = None
-    intid: int | None = None
-    value: int | None = None
-    problem: str = ""
-
-
-def is_gic(text: str) -> bool:
-    """Whether an argument is about the GIC: gicd:0x104, gic:1:0x104, GICD_CTLR."""
-    name = text.partition("=")[0]
-    if name.upper().startswith(("GICD_", "GICR_", "GICC_")):
-        return True
-    match = _GIVEN.fullmatch(name)
-    if match is None:
-        return False
-    where = match[1].lower()
-    return name.lower().startswith("gic:") or where in {*_FRAMES.values(), "icc"}
-
-
-def _frame_of(where: str) -> str | None:
-    """A frame by its name, or by the number of its attributes' group."""
-    if where.isdecimal():
-        return FRAME_OF_GROUP.get(int(where))
-    where = _FRAMES.get(where, where)
-    return where if where in {"gicd", "gicr", "gicc", "icc"} else None
-
-
-def _by_offset(answer: Answer, where: str, number: int) -> None:
-    if where.isdecimal() and int(where) == LEVELS:
-        answer.attr, answer.intid = number, number & c.KVM_DEV_ARM_VGIC_LINE_LEVEL_INTID_MASK
-        if answer.intid % 32:
-            answer.problem = "line levels are read for 32 interrupts, from a multiple of 32"
-        return
-    frame = _frame_of(where)
-    if frame is None:
-        answer.problem = f"no frame or group of registers is called {where}"
-        return
-    if number >> _WHOSE_SHIFT or where.isdecimal():
-        answer.attr = number
-    offset = number & _LOW
-    answer.register = gic_register_at(answer.version, frame, offset)
-    if answer.register is None:
-        answer.problem = f"a GICv{answer.version} has no {frame.upper()} register at {offset:#x}"
-
-
-def answer_of(text: str, version: int) -> Answer:
-    """What an argument stands for."""
     name, has_value, value = text.partition("=")
-    answer = Answer(name, version)
-    match = _GIVEN.fullmatch(name)
-    if match is not None:
-        _by_offset(answer, match[1].lower(), int(match[2], 0))
-    else:
-        answer.register = find_gic_register(version, name)
-        if answer.register is None:
-            other = find_gic_register(5 - version, name)
-            hint = f"; a GICv{5 - version} has (--gic {5 - version})" if other else ""
-            answer.problem = f"a GICv{version} has no register {name}{hint}"
-    if has_value:
-        try:
-            answer.value = int(value, 0)
-        except ValueError:
-            raise click.UsageError(f"the value of {name} is not a number: {value!r}") from None
-        size = answer.register.bytes if answer.register else 4
-        if not 0 <= answer.value < 1 << 8 * size:
-            raise click.UsageError(f"the value of {name} has more than its {size} bytes")
+    answer = identify(name, version)
+    if not has_value:
+        return answer
+    answer.value = number_of(value)
+    if answer.value is None:
+        raise click.UsageError(f"the value of {name} is not a number: {value!r}")
+    if answer.bytes == 0 and not answer.problem:
+        raise click.UsageError(f"{answer.name} takes no value")
+    if not 0 <= answer.value < 1 << 8 * answer.bytes and not answer.problem:
+        raise click.UsageError(f"the value of {name} is not one of {answer.bytes} bytes: {value}")
     return answer
+
+
+# ---- what it is ----
+
+
+def whose_text(version: int, whose: int) -> str:
+    """The vCPU that an attribute names."""
+    if version == 2:
+        return f"vCPU {whose}"
+    text = ".".join(str(whose >> shift & 0xFF) for shift in (24, 16, 8, 0))
+    return f"affinity {text}"
+
+
+def _intids(answer: Answer) -> str | None:
+    """The interrupts that it is about."""
+    register = answer.register
+    if register is None:
+        first, count = answer.intid, 32
+    else:
+        first, count = register.intid, register.fields
+    if not count or first is None:
+        return None
+    return f"INTID {first}" if count == 1 else f"INTID {first} to {first + count - 1}"
 
 
 def _parts(answer: Answer) -> list[tuple[str, str]]:
     register, parts = answer.register, []
+    parts.append(("GIC", f"GICv{answer.version}"))
     if register is not None:
         parts.append(("frame", register.frame.upper()))
-        what = "encoding" if register.frame == "icc" else "offset"
-        parts += [(what, f"{register.offset:#x}"), ("size", f"{register.bytes} bytes")]
-        if register.fields:
-            last = register.intid + register.fields - 1
-            of = f"INTID {register.intid} to {last}" if last > register.intid else f"INTID {last}"
-            parts.append(("fields", f"{meaning_of(register) or 'reserved'}, {of}"))
-        saved = "yes" if register.restore else "no: a constant, or another view of what is"
-        parts.append(("saved", saved))
-    elif answer.intid is not None and not answer.problem:
-        parts.append(("fields", f"line, INTID {answer.intid} to {answer.intid + 31}"))
-    if answer.attr is not None:
-        whose = answer.attr >> _WHOSE_SHIFT
-        vcpu = f"id {whose & 0xFF}" if answer.version == 2 else f"affinity {_affinity(whose)}"
-        parts.append(("vCPU", vcpu))
+        where = ("offset", f"{register.offset:#x}")
+        parts.append(("encoding", _encoding(register)) if register.frame == "icc" else where)
+    group, attrs = attrs_of(answer)
+    parts += [("group", f"{group}, {GROUPS[group]}"), ("attribute", ", ".join(map(hex, attrs)))]
+    if answer.whose is not None:
+        parts.append(("vCPU", whose_text(answer.version, answer.whose)))
+    if answer.bytes:
+        half = ", the upper half" if answer.shift else ""
+        parts.append(("size", f"{answer.bytes} bytes{half}"))
+    intids = _intids(answer)
+    if intids is not None:
+        meaning = meaning_of(register) or "reserved"
+        clearing = register is not None and is_clearing(register)
+        parts.append(("fields", f"{meaning}, {intids}{'; ones clear it' if clearing else ''}"))
+    if register is not None:
+        parts.append(("saved", _saved(register)))
     return parts
 
 
-def _affinity(whose: int) -> str:
-    return ".".join(str(whose >> shift & 0xFF) for shift in (24, 16, 8, 0))
+def _saved(register: GicRegister) -> str:
+    if register.reserved:
+        return "no: zero, and not to be written; the redistributors have SGIs and PPIs"
+    return "yes" if register.restore else "no: a constant, or another view of what is"
 
 
-def _fields(answer: Answer) -> list[tuple[str, str, str]]:
-    """What, number and meaning of each field of a value."""
-    value, register = answer.value, answer.register
-    assert value is not None
-    if register is None or meaning_of(register):
-        intid = answer.intid or 0 if register is None else register.intid
-        entry = Entry("", None, register, intid, value)
-        what = meaning_of(register) or ""
-        return [
-            (f"INTID {intid}", f"{number:#x}", what)
-            for intid, number in interrupt_fields(entry, value)
-            if number
-        ]
+def _encoding(register: GicRegister) -> str:
+    low = register.offset
+    op0, op1, crn, crm, op2 = low >> 14, low >> 11 & 7, low >> 7 & 15, low >> 3 & 15, low & 7
+    return f"{low:#x}, S{op0}_{op1}_C{crn}_C{crm}_{op2}"
+
+
+# ---- what its value says ----
+
+
+Row = tuple[str, str, int, str]  # what, bits, number, meaning
+
+
+def _setting_rows(answer: Answer, value: int) -> list[Row]:
+    meaning = meaning_of(answer.register)
+    assert meaning is not None
     return [
-        (field.name, f"{number:#x}", meaning)
-        for field, number, meaning in decode_value(register.name, value)
+        (f"INTID {intid}", "", number, in_words(meaning, number))
+        for intid, number in settings(answer.register, value, answer.intid or 0)
+        if number or not is_flag(meaning)
     ]
+
+
+def _field_rows(layout: str, answer: Answer, value: int) -> list[Row]:
+    """Fields in the part of the register that is meant."""
+    low, high = answer.shift, answer.shift + 8 * answer.bytes - 1
+    return [
+        (field.name, field.bits, number, meaning)
+        for field, number, meaning in decode_value(layout, value)
+        if _inside(field, low, high)
+    ]
+
+
+def _inside(field: Field, low: int, high: int) -> bool:
+    return field.high >= low and field.low <= high
+
+
+def _rows(answer: Answer) -> list[Row]:
+    """What the value says, part by part."""
+    assert answer.value is not None
+    value = answer.value << answer.shift
+    register = answer.register
+    if register is not None and meaning_of(register) is None:
+        return _field_rows(register.layout, answer, value)
+    if register is not None or answer.intid is not None:
+        return _setting_rows(answer, value)
+    if answer.group == NR_IRQS:
+        return [("INTIDs", "31:0", value, _nr_irqs_text(value))]
+    if answer.group == ADDR and answer.attr == _REGION:
+        return _field_rows("REDIST_REGION", answer, value)
+    return [("address", "63:0", value, "nowhere" if value == (1 << 64) - 1 else "")]
+
+
+def _nr_irqs_text(count: int) -> str:
+    if 64 <= count <= 992 and count % 32 == 0:
+        return f"SPIs 32 to {count - 1}"
+    return "refused: 64 to 992 in steps of 32"
 
 
 def print_answer(answer: Answer) -> None:
     """For people."""
-    name = answer.register.name if answer.register else "line levels"
-    good = not answer.problem
-    shown = output.styled(name if good else "no register", bold=True, fg=None if good else "red")
-    click.echo(f"{answer.text}  {shown}")
     if answer.problem:
+        click.echo(f"{answer.text}  {output.styled('no register', bold=True, fg='red')}")
         output.print_pairs([("why", answer.problem)])
         return
+    group, attrs = attrs_of(answer)
+    click.echo(f"{group}:{attrs[0]:#x}  {output.styled(answer.name, bold=True)}")
     output.print_pairs(_parts(answer))
-    if answer.value is not None:
-        output.print_pairs([("value", f"{answer.value:#x}")])
-        rows = _fields(answer)
-        for line in output.columns(rows, indent=" " * 4) if rows else ["    no field is set"]:
-            click.echo(line)
+    if answer.value is None:
+        return
+    output.print_pairs([("value", f"{answer.value:#x}")])
+    rows = _rows(answer)
+    cells = [(what, bits, _number(number), meaning) for what, bits, number, meaning in rows]
+    if not any(bits for _, bits, _, _ in cells):
+        cells = [(what, number, meaning, "") for what, _, number, meaning in cells]
+    for line in output.columns(cells, indent=" " * 4) if cells else ["    no field is set"]:
+        click.echo(line)
+
+
+def _number(number: int) -> str:
+    return f"{number:#x}" if number > 9 else str(number)
 
 
 def json_of(answer: Answer) -> dict[str, Any]:
     """For programs."""
     register = answer.register
+    group, attrs = (None, []) if answer.problem else attrs_of(answer)
     result: dict[str, Any] = {
         "input": answer.text,
-        "name": register.name if register else None,
+        "name": answer.name if not answer.problem else None,
         "gic": answer.version,
         "frame": register.frame if register else None,
         "offset": f"{register.offset:#x}" if register else None,
-        "bytes": register.bytes if register else None,
+        "bytes": answer.bytes if not answer.problem else None,
+        "group": group,
+        "attrs": [f"{attr:#x}" for attr in attrs],
         "intid": register.intid if register and register.fields else answer.intid,
         "problem": answer.problem or None,
     }
-    if answer.attr is not None:
-        result["attr"] = f"{answer.attr:#x}"
     if answer.value is not None and not answer.problem:
         result["value"] = f"{answer.value:#x}"
         result["fields"] = [
-            {"what": what, "value": number, "meaning": meaning}
-            for what, number, meaning in _fields(answer)
+            {"what": what, "bits": bits or None, "value": f"{number:#x}", "meaning": meaning}
+            for what, bits, number, meaning in _rows(answer)
         ]
     return result
 
 
 @click.command("decode")
 @click.argument("given", metavar="REGISTER[=VALUE]...", nargs=-1, required=True)
-@click.option(
-    "--gic", "version", type=click.IntRange(2, 3), default=3, show_default=True,
-    help="The guest's GIC.",
-)  # fmt: skip
+@GIC_OPTION
 @click.option("--json", "as_json", is_flag=True, help="A list of objects.")
-def decode(given: tuple[str, ...], version: int, as_json: bool) -> int:
-    """Say which register of the GIC an offset, a name or a device attribute stands for.
+def decode(given: tuple[str, ...], version: int | None, as_json: bool) -> int:
+    """Say which register of the GIC an offset, a name or a device attribute stands for, and what
+    its value says.
 
-    A REGISTER is FRAME:OFFSET with a frame of gicd, gicr, gicc or icc (whose offsets are
-    encodings); GROUP:ATTR with the numbers of struct kvm_device_attr; or a name. With a VALUE, its
-    fields are named: by interrupt where it has one for each.
+    A REGISTER is a name; FRAME:OFFSET with a frame of gicd, gicr, gicc or icc (whose offsets are
+    encodings); or GROUP:ATTR, numbers or names, as in struct kvm_device_attr. A VALUE is taken
+    apart by bit fields, or by interrupts where it has a field for each.
 
     \b
     Examples:
       kvmemu gic decode gicd:0x104=0x30
       kvmemu gic decode 5:0x100010200 GICR_TYPER
-      kvmemu gic decode --gic 2 gicc:0x4
+      kvmemu gic decode --gic 2 GICD_ITARGETSR8=0x01010302
+      kvmemu gic decode ADDR:REDIST_REGION=0x0040000008100000
 
     Exit code 1 if one of them is no register.
     """

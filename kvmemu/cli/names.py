@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kvmemu import constants as c
 from kvmemu.cli.ids import arch_of, core_members
@@ -89,3 +90,12 @@ def unknown_name(name: str, arch: str = "arm64") -> str:
     if others:
         return f"no register of {arch} is called {name!r} ({others[0]} has one){hint}"
     return f"no register is called {name!r}{hint}"
+
+
+def matches(names: Iterable[str], patterns: Iterable[str]) -> bool:
+    """Whether one of the names has one of the texts in it, or matches it if it has *, ? or [] as in
+    a shell. Without patterns everything matches; case does not matter.
+    """
+    globs = [p if any(ch in p for ch in "*?[") else f"*{p}*" for p in map(str.lower, patterns)]
+    lowered = [name.lower() for name in names]
+    return not globs or any(fnmatch.fnmatchcase(name, glob) for name in lowered for glob in globs)

@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from kvmemu.cli import gic_regs, names, output
+from kvmemu.cli import gic_ids, gic_regs, names, output
+from kvmemu.cli.gic_encode import VCPU_OPTION, Encoded
 from kvmemu.cli.ids import Dissection, dissect
 from kvmemu.cli.regs_list import list_command
 from kvmemu.fields import decode_value
@@ -173,13 +174,16 @@ def _json(answer: _Answer) -> dict[str, Any]:
 @click.argument("ids", metavar="ID[=VALUE]...", nargs=-1, required=True)
 @click.option("--value", metavar="VALUE", help="The value of the one register that is given.")
 @ARCH_OPTION
+@gic_regs.GIC_OPTION
 @click.option("--json", "as_json", is_flag=True, help="A list of objects.")
-def decode(ids: tuple[str, ...], value: str | None, arch: str, as_json: bool) -> int:
+def decode(
+    ids: tuple[str, ...], value: str | None, arch: str, version: int | None, as_json: bool
+) -> int:
     """Say which register an ID stands for, and what its value means.
 
     An ID is hexadecimal (0x...) or decimal; a register's name will do as well. `-` reads ids from
-    standard input: the first word of each line. Registers of a GICv3 are understood as `kvmemu gic
-    decode` has them. With a VALUE, the register's bit fields are named.
+    standard input: the first word of each line. Registers of the GIC and its device attributes are
+    understood as `kvmemu gic decode` has them. With a VALUE, the register's bit fields are named.
     For a number that is no register's id, the answer says what is wrong with it.
 
     \b
@@ -195,66 +199,87 @@ def decode(ids: tuple[str, ...], value: str | None, arch: str, as_json: bool) ->
     arguments = list(_arguments(ids))
     if value is not None and len(arguments) != 1:
         raise click.UsageError("--value is for one register; for several, write ID=VALUE")
-    answers = [_any_answer(argument, value, arch) for argument in arguments]
+    answers = [_any_answer(argument, value, arch, version) for argument in arguments]
     if as_json:
         output.print_json([
-            gic_regs.json_of(answer) if isinstance(answer, gic_regs.Answer) else _json(answer)
+            gic_regs.json_of(answer) if isinstance(answer, gic_ids.Answer) else _json(answer)
             for answer in answers
         ])  # fmt: skip
     else:
         for n, answer in enumerate(answers):
             if n:
                 click.echo()
-            if isinstance(answer, gic_regs.Answer):
+            if isinstance(answer, gic_ids.Answer):
                 gic_regs.print_answer(answer)
             else:
                 _print_answer(answer)
     return int(any(answer.problem for answer in answers))
 
 
-def _any_answer(argument: str, value: str | None, arch: str) -> _Answer | gic_regs.Answer:
+def _any_answer(
+    argument: str, value: str | None, arch: str, version: int | None
+) -> _Answer | gic_ids.Answer:
     """About a vCPU's register, or one of the GIC."""
-    if not gic_regs.is_gic(argument):
+    if not gic_ids.is_gic(argument):
         return _answer(argument, value, arch)
-    return gic_regs.answer_of(argument if value is None else f"{argument}={value}", version=3)
+    given = argument if value is None or "=" in argument else f"{argument}={value}"
+    return gic_regs.answer_of(given, version)
 
 
 # ---- encode ----
 
 
+def _encode_vcpu(name: str, arch: str) -> tuple[dict[str, Any], str, str]:
+    """The id of a vCPU's register: for programs, for people, and what is wrong."""
+    register = names.find_register(name, arch)
+    text = f"{register.id:#018x}" if register else ""
+    result = {"input": name, "id": text or None, "name": register.name if register else None}
+    return result, text, "" if register else names.unknown_name(name, arch)
+
+
 @regs.command("encode")
 @click.argument("register_names", metavar="NAME...", nargs=-1, required=True)
 @ARCH_OPTION
+@gic_regs.GIC_OPTION
+@VCPU_OPTION
 @click.option("--json", "as_json", is_flag=True, help="A list of objects.")
-def encode(register_names: tuple[str, ...], arch: str, as_json: bool) -> int:
-    """Print the id of each register NAME, one a line.
+def encode(
+    register_names: tuple[str, ...],
+    arch: str,
+    version: int | None,
+    vcpu: str | None,
+    as_json: bool,
+) -> int:
+    """Print the id of each register NAME, one a line; of the GIC's, the device attribute.
 
     Names are the Arm manual's: PC, X0, V31, SP_EL1, CNTV_CVAL_EL0, CCSIDR_EL1.2 (the third cache),
-    Z0, PSCI_VERSION. The assembler's S3_3_C14_C3_1 and Linux's KVM_REG_ARM_TIMER_CNT are understood
-    too. Case does not matter.
+    Z0, PSCI_VERSION, GICD_CTLR. The assembler's S3_3_C14_C3_1 and Linux's KVM_REG_ARM_TIMER_CNT are
+    understood too. Case does not matter. `gic:ICC_PMR_EL1` is the attribute, ICC_PMR_EL1 the id.
 
     \b
     Examples:
       kvmemu regs encode PC
       kvmemu regs encode CNTV_CTL_EL0 CNTV_CVAL_EL0 CNTVCT_EL0 --json
       kvmemu regs encode --arch arm CNTVCT
+      kvmemu regs encode GICR_ISPENDR0 --vcpu 3
 
     Exit code 1 if there is no such register.
     """
-    found = [(name, names.find_register(name, arch)) for name in register_names]
-    missing = [name for name, register in found if register is None]
+    found = []
+    for name in register_names:
+        if gic_ids.is_gic(name):
+            encoded = Encoded(name, version, vcpu)
+            found.append((encoded.json, encoded.line, encoded.answer.problem))
+        else:
+            found.append(_encode_vcpu(name, arch))
     if as_json:
-        output.print_json([
-            {"input": name, "id": f"{r.id:#018x}" if r else None, "name": r.name if r else None}
-            for name, r in found
-        ])  # fmt: skip
-    else:
-        for _, register in found:
-            if register is not None:
-                click.echo(f"{register.id:#018x}")
-    for name in missing:
-        click.echo(f"kvmemu: {names.unknown_name(name, arch)}", err=True)
-    return int(bool(missing))
+        output.print_json([result for result, _, _ in found])
+    for _, line, problem in found:
+        if problem:
+            click.echo(f"kvmemu: {problem}", err=True)
+        elif not as_json:
+            click.echo(line)
+    return int(any(problem for _, _, problem in found))
 
 
 regs.add_command(list_command)

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import errno
-import fnmatch
 from dataclasses import dataclass
 
 import click
 
 from kvmemu import constants as c
-from kvmemu.cli import output
+from kvmemu.cli import gic_list, output
+from kvmemu.cli.names import matches
 from kvmemu.errors import KvmError
+from kvmemu.gic_registers import FRAMES
 from kvmemu.registers import KINDS, Register, describe
 from kvmemu.system import System
 from kvmemu.vcpu import Vcpu
@@ -91,14 +92,7 @@ def make_vcpu(vm: Vm, features: list[str]) -> Vcpu:
 def _matches(register: Register, patterns: tuple[str, ...], kinds: tuple[str, ...]) -> bool:
     if kinds and register.kind.lower() not in kinds:
         return False
-    if not patterns:
-        return True
-    names = (register.name.lower(), f"{register.id:#018x}")
-    for pattern in map(str.lower, patterns):
-        glob = pattern if any(ch in pattern for ch in "*?[") else f"*{pattern}*"
-        if any(fnmatch.fnmatchcase(name, glob) for name in names):
-            return True
-    return False
+    return matches((register.name, f"{register.id:#018x}"), patterns)
 
 
 def _read(vcpu: Vcpu, register: Register) -> _Row:
@@ -148,9 +142,10 @@ def _cells(row: _Row, values: bool) -> list[str]:
 @click.option(
     "--kind",
     "kinds",
-    type=click.Choice([kind.lower() for kind in KINDS], case_sensitive=False),
+    type=click.Choice([*(kind.lower() for kind in KINDS), *FRAMES], case_sensitive=False),
     multiple=True,
-    help="Only registers of this kind. May be repeated.",
+    help="Only registers of this kind; gicd, gicr, gicc and icc are the GIC's, as `kvmemu gic list`"
+    " has them. May be repeated.",
 )
 @click.option("--values", is_flag=True, help="Read each register too: the values after a reset.")
 @click.option("--json", "as_json", is_flag=True, help="A list of objects.")
@@ -173,9 +168,18 @@ def list_command(  # noqa: PLR0917 - click passes them by name
       kvmemu regs list --host gicv3-max-sve --features all --kind sve
       kvmemu regs list --filter 'ID_AA64*' --values
       kvmemu regs list --filter cnt --values --json
+      kvmemu regs list --kind gicr --values
 
     Exit code 1 if there is none.
     """
+    frames = [kind for kind in kinds if kind in FRAMES]
+    if frames:
+        if len(frames) < len(kinds):
+            raise click.UsageError("registers of the GIC and of vCPUs are two lists: ask for each")
+        rows_of_gic = gic_list.rows_of(
+            host, None, None, frames=frames, patterns=patterns, values=values
+        )
+        return gic_list.print_rows(rows_of_gic, values, as_json)
     with System(host) as system, system.create_vm() as vm:
         vcpu = make_vcpu(vm, feature_names(features, vm))
         registers = [

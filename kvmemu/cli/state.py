@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import fnmatch
 from typing import Any
 
 import click
 
 from kvmemu import constants as c
 from kvmemu.cli import output
+from kvmemu.cli.names import matches
 from kvmemu.errors import HostError, KvmError, RestoreError, StateFileError
 from kvmemu.registers import describe, name_of
 from kvmemu.state import Difference, VcpuState, VmState, compare, load, restore, save
@@ -83,14 +83,6 @@ def _show_facts(saved: VmState) -> None:
     ])  # fmt: skip
 
 
-def _matches(name: str, patterns: tuple[str, ...]) -> bool:
-    for pattern in map(str.lower, patterns):
-        glob = pattern if any(ch in pattern for ch in "*?[") else f"*{pattern}*"
-        if fnmatch.fnmatchcase(name.lower(), glob):
-            return True
-    return not patterns
-
-
 def _registers(saved: VmState) -> list[tuple[str, str, int, int]]:
     """Where, name, value and bytes of each register."""
     rows = []
@@ -154,7 +146,7 @@ def show(file: str, with_registers: bool, patterns: tuple[str, ...], as_json: bo
         else:
             _show_facts(saved)
         return 0
-    rows = [row for row in _registers(saved) if _matches(row[1], patterns)]
+    rows = [row for row in _registers(saved) if matches((row[1],), patterns)]
     if as_json:
         output.print_json([
             {"where": where, "name": name, "value": f"{value:#x}"} for where, name, value, _ in rows

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 from kvmemu.fields import decode_value
+from kvmemu.gic_settings import in_words, meaning_of, settings, speaks_for_itself
 from kvmemu.registers import name_of
 from kvmemu.state.gic_text import Entry, entries
-from kvmemu.state.interrupts import interrupt_fields, meaning_of
 from kvmemu.state.model import GicState, VcpuDevices, VcpuState, VmState
 
 
@@ -64,7 +64,10 @@ class Difference:
         if not isinstance(self.before, int) or not isinstance(self.after, int):
             return []
         if self.gic is not None:
-            return list(_changed_interrupts(self.gic, self.before, self.after))
+            register = self.gic.register
+            if meaning_of(register) is not None:
+                return list(_changed_interrupts(self.gic, self.before, self.after))
+            return _changed_fields(register.layout if register else "", self.before, self.after)
         if self.register_id is None:
             return []
         return _changed_fields(self.what, self.before, self.after)
@@ -88,10 +91,11 @@ def _changed_interrupts(entry: Entry, before: int, after: int) -> Iterator[Detai
     meaning = meaning_of(entry.register)
     if meaning is None:
         return
-    pairs = zip(interrupt_fields(entry, before), interrupt_fields(entry, after), strict=True)
-    for (intid, old), (_, new) in pairs:
-        if old != new:
-            yield Detail(f"INTID {intid} {meaning}", old, new)
+    old, new = (settings(entry.register, value, entry.intid) for value in (before, after))
+    for (intid, was), (_, number) in zip(old, new, strict=True):
+        if was != number:
+            words = "" if speaks_for_itself(meaning) else in_words(meaning, number)
+            yield Detail(f"INTID {intid} {meaning}", was, number, words)
 
 
 # ---- the parts of a VM ----
@@ -144,6 +148,8 @@ def _compare_gic(before: VmState, after: VmState) -> Iterator[Difference]:
         yield Difference("VM", "GIC", None, was, now)
         return
     yield from _compare_setup(before.gic, after.gic)
+    if before.gic.version != after.gic.version:
+        return  # registers of the one are not those of the other
     old, new = _gic_entries(before), _gic_entries(after)
     for key in dict.fromkeys((*old, *new)):
         entry = old.get(key) or new[key]

@@ -56,8 +56,7 @@ def is_private(version: int, register: GicRegister) -> bool:
         return True
     if version == 3:
         return False
-    banked = register.fields > 0 and register.intid < NR_PRIVATE_IRQS
-    return banked or "SPENDSGIR" in register.name
+    return register.fields > 0 and register.intid < NR_PRIVATE_IRQS
 
 
 def entries(gic: GicState, vcpus: tuple[VcpuState, ...]) -> Iterator[Entry]:

@@ -3,52 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kvmemu.gic import NR_PRIVATE_IRQS, kind_of
-from kvmemu.gic_registers import GicRegister
-from kvmemu.state.gic_text import Entry, entries, whose_by_id
+from kvmemu.gic_settings import meaning_of, settings
+from kvmemu.state.gic_text import entries, whose_by_id
 from kvmemu.state.model import VmState
-
-# What a register with a field an interrupt says of it.
-_MEANINGS = {
-    "IGROUPR": "group",
-    "ISENABLER": "enabled",
-    "ISPENDR": "pending latch",
-    "ISACTIVER": "active",
-    "IPRIORITYR": "priority",
-    "ITARGETSR": "targets",
-    "ICFGR": "edge",
-    "IROUTER": "affinity",
-    "SPENDSGIR": "senders",
-}
-_SENDERS_BITS = 8
-
-
-def meaning_of(register: GicRegister | None) -> str | None:
-    """What a register says of each interrupt; None if it is not about interrupts.
-
-    Args:
-        register: None for line levels.
-    """
-    if register is None:
-        return "line"
-    return _MEANINGS.get(register.name.partition("_")[2].rstrip("0123456789"))
-
-
-def interrupt_fields(entry: Entry, value: int) -> Iterator[tuple[int, int]]:
-    """INTID and field of each interrupt that a register is about."""
-    register = entry.register
-    first, bits, size = entry.intid, 1, 32
-    if register is not None:
-        bits, size = register.bits_per_intid, register.bytes * 8
-        if not bits:  # GICD_SPENDSGIR: a mask of senders for each SGI
-            bits, first = _SENDERS_BITS, register.offset & 0xF
-    for n in range(size // bits):
-        number = value >> n * bits & (1 << bits) - 1
-        # The upper bit of two says edge or level; the lower is reserved.
-        yield first + n, number >> 1 if bits == 2 else number
 
 
 @dataclass
@@ -91,12 +51,14 @@ class SavedIrq:
                 setattr(self, meaning, value)
             case "pending latch":
                 self.pending = bool(value)
+            case "trigger":
+                self.edge = bool(value)
             case "affinity":
                 self.target = vcpus.get((value >> 32 & 0xFF) << 24 | value & 0xFFFFFF)
             case _:
                 setattr(self, meaning, bool(value))
-        if meaning == "targets" and value and self.kind == "SPI":
-            self.target = (value & -value).bit_length() - 1
+        if meaning == "targets" and self.kind == "SPI":  # KVM's lowest; vCPU 0 if there is none
+            self.target = (value & -value).bit_length() - 1 if value else 0
 
 
 def interrupts(state: VmState) -> list[SavedIrq]:
@@ -117,7 +79,7 @@ def interrupts(state: VmState) -> list[SavedIrq]:
         meaning = meaning_of(entry.register)
         if meaning is None:
             continue
-        for intid, value in interrupt_fields(entry, entry.value):
+        for intid, value in settings(entry.register, entry.value, entry.intid):
             irq = shared.get(intid) if entry.vcpu is None else found.get((entry.vcpu, intid))
             if irq is not None:
                 irq.note(meaning, value, vcpus)

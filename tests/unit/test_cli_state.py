@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`kvmemu state`, `kvmemu gic`, `kvmemu demo`: what they print, and their exit codes."""
+"""`kvmemu state`, `kvmemu gic show`, `kvmemu demo`: what they print, and their exit codes."""
 
 from __future__ import annotations
 
@@ -45,6 +45,9 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
         vm.vcpus[1].regs["X5"] = 0x55
         vm.vcpus[0].regs["CNTV_CTL_EL0"] = 3
         gic.dist["GICD_ISPENDR1"] = 1 << 3 | 1 << 4
+        gic.dist["GICD_CTLR"] = 0
+        gic.dist["GICD_IROUTER40"] = 1
+        gic.icc(vm.vcpus[1])["ICC_CTLR_EL1"] |= 1
         state.store(state.save(vm, "a test"), after)
     return before, after
 
@@ -77,6 +80,12 @@ def test_diff_names_registers_fields_and_interrupts(files: tuple[Path, Path]) ->
         "    INTID 35 pending latch: 0x0 -> 0x1",
         "    INTID 36 pending latch: 0x0 -> 0x1",
     ]
+    at = lines.index("GIC: GICD_CTLR: 0x52 -> 0x50")
+    assert lines[at + 1] == "    EnableGrp1: 0x1 -> 0x0 (group 1 off)"
+    at = lines.index("GIC: GICD_IROUTER40: 0x0 -> 0x1")
+    assert lines[at + 1] == "    INTID 40 affinity: 0x0 -> 0x1 (to affinity 0.0.0.1)"
+    at = lines.index("vCPU 1 GIC: ICC_CTLR_EL1: 0x8c00 -> 0x8c01")
+    assert lines[at + 1] == "    CBPR: 0x0 -> 0x1 (BPR0 for both groups)"
     found = {d["what"]: d for d in answer("state", "diff", *files, code=1)}
     assert [d["what"] for d in found["CNTV_CTL_EL0"]["details"]] == ["IMASK", "ENABLE"]
     assert run("state", "diff", files[0], files[0]).stdout == ""
@@ -124,48 +133,6 @@ def test_gic_show_has_a_row_an_interrupt(files: tuple[Path, Path]) -> None:
     (private,) = answer("gic", "show", files[1], "--intid", 27, "--vcpu", 1)
     assert (private["kind"], private["vcpu"], private["edge"]) == ("PPI", 1, False)
     assert "no such interrupt" in run("gic", "show", files[1], "--intid", 999, code=1).stderr
-
-
-def test_decoding_gic_registers() -> None:
-    found = answer(
-        "gic", "decode",
-        "gicd:0x104=0x30", "5:0x100010200", "7:0x20=1", "gicd_irouter33", "icc:0xc230",
-    )  # fmt: skip
-    assert [entry["name"] for entry in found] == [
-        "GICD_ISENABLER1", "GICR_ISPENDR0", None, "GICD_IROUTER33", "ICC_PMR_EL1",
-    ]  # fmt: skip
-    assert [f["what"] for f in found[0]["fields"]] == ["INTID 36", "INTID 37"]
-    assert found[2]["intid"] == 32
-    text = run("gic", "decode", "5:0x100010200=8").stdout
-    assert "affinity 0.0.0.1" in text
-    assert "INTID 3 " in text
-    assert "GICC_PMR" in run("gic", "decode", "--gic", 2, "gicc:4").stdout
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("gicd:0x14", "no GICD register at 0x14"),
-        ("GICC_PMR", "a GICv2 has (--gic 2)"),
-        ("9:0", "no frame or group"),
-        ("7:0x21", "a multiple of 32"),
-        ("GICD_FOO", "no register GICD_FOO"),
-    ],
-)
-def test_what_is_no_register_of_a_gic(text: str, why: str) -> None:
-    assert why in run("gic", "decode", text, code=1).stdout
-    assert answer("gic", "decode", text, code=1)[0]["problem"]
-
-
-def test_regs_decode_knows_them_too() -> None:
-    found = answer("regs", "decode", "gic:dist:0x104", "gicr:0x8", "PC")
-    assert [entry["name"] for entry in found] == ["GICD_ISENABLER1", "GICR_TYPER", "PC"]
-    assert "INTID 35" in run("regs", "decode", "GICD_ISENABLER1=8").stdout
-
-
-def test_values_must_fit() -> None:
-    assert "4 bytes" in run("gic", "decode", "gicd:0=0x100000000", code=2).stderr
-    assert "not a number" in run("gic", "decode", "gicd:0=x", code=2).stderr
 
 
 def test_demo_shows_interrupts_and_their_ticks() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kvmemu
+from kvmemu import gic_registers as gic
 from kvmemu.fields import UNNAMED, Field, decode_value, fields_of, layout_names
 
 # Layouts that a value chooses, not a name.
@@ -99,16 +100,41 @@ WANTED = [
     "ICC_SRE_EL1",
 ]
 
+# The GIC's, of a guest's version each. REDIST_REGION is the value of an attribute.
+GIC_REGISTERS = [
+    register
+    for version, frames in gic.FRAMES_OF_VERSION.items()
+    for frame in frames
+    for register in gic.gic_registers(version, frame).values()
+]
+GIC_SIZES = {
+    spelling: register.bytes
+    for register in GIC_REGISTERS
+    for spelling in (register.name, register.layout)
+}
+GIC_SIZES |= {"REDIST_REGION": 8, "GICD_CTLR_DS": 4, "GICR_STATUSR": 4}  # KVM has no GICR_STATUSR
+
 
 def size_of(name: str) -> int | None:
     register = kvmemu.find(name) or kvmemu.find(name, "arm")
-    return register.bytes if register else VARIANTS.get(name)
+    return register.bytes if register else VARIANTS.get(name) or GIC_SIZES.get(name)
 
 
 @pytest.mark.parametrize("name", WANTED)
 def test_has_fields(name: str) -> None:
     assert kvmemu.find(name)
     assert fields_of(name)
+
+
+def test_every_gic_register_has_fields_or_interrupts() -> None:
+    reserved = ("PIDR5", "PIDR6", "PIDR7")
+    assert [
+        register.layout
+        for register in GIC_REGISTERS
+        if not register.fields
+        and not fields_of(register.layout)
+        and not register.name.endswith(reserved)
+    ] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -216,6 +242,9 @@ def meaning_of(name: str, value: int, field_name: str) -> str:
         pytest.param("ZCR_EL1", 3, "LEN", "512 bits at most", id="vector-length"),
         pytest.param("ID_AA64DFR0_EL1", 5 << 12, "BRPs", "6 breakpoints", id="one-less"),
         pytest.param("PMCR_EL0", 6 << 11, "N", "6 event counters", id="as-it-is"),
+        pytest.param("GICD_TYPER", 7, "ITLinesNumber", "INTIDs below 256", id="words-before"),
+        pytest.param("GICC_PMR", 0x1E, "Priority[7:3]", "mask 0xf0", id="shifted"),
+        pytest.param("REDIST_REGION", 0x810 << 16, "base", "at 0x8100000", id="address"),
     ],
 )
 def test_rules(name: str, value: int, field: str, want: str) -> None:
@@ -230,6 +259,9 @@ def test_rules(name: str, value: int, field: str, want: str) -> None:
         pytest.param("SPSR_EL1", 0x10, "M", "User", id="saved-aarch32"),
         pytest.param("PAR_EL1", 1, "FST", "", id="fault"),
         pytest.param("PAR_EL1", 0, "SH", "non-shareable", id="translated"),
+        pytest.param("GICD_CTLR", 0x52, "EnableGrp1", "group 1 on", id="one-security-state"),
+        pytest.param("GICD_CTLR", 0x12, "EnableGrp1A", "group 1 on", id="non-secure-view"),
+        pytest.param("GICD_CTLR_v2", 0x1, "EnableGrp0", "group 0 on", id="gicv2"),
     ],
 )
 def test_a_bit_chooses_the_layout(name: str, value: int, field: str, want: str) -> None:
