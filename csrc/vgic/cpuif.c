@@ -84,7 +84,7 @@ void vgic_enable_cpu(struct vcpu *vcpu)
 }
 
 /* Binary points split no more bits than there are: BPR0 from 7 - bits, BPR1 from 8 - bits (IHI 0069, 4.8.2). */
-void vgic_settle_vmcr(struct vcpu *vcpu)
+static void settle_vmcr(struct vcpu *vcpu)
 {
 	uint32_t bits = vcpu->vm->host->gic.priority_bits;
 	struct vgic_vmcr v;
@@ -95,6 +95,27 @@ void vgic_settle_vmcr(struct vcpu *vcpu)
 	if (v.abpr < 8 - bits)
 		v.abpr = 8 - bits;
 	vgic_set_vmcr(vcpu, &v);
+}
+
+/*
+ * The VMCR of a GICv2 guest on a GICv3 goes with ICC_SRE_EL1.SRE, which the host needs set for its own interrupts: without
+ * VHE it is changed only where EL2 changes over. Source: vgic_v3_load(), __vgic_v3_activate_traps(), Linux 6.1.
+ */
+static bool is_loaded_late(const struct vcpu *vcpu)
+{
+	return vcpu->vm->vgic.model == VGIC_V2 && !host_is_v2(vcpu) && !vm_on_vhe(vcpu->vm);
+}
+
+void vgic_load_vmcr(struct vcpu *vcpu)
+{
+	if (!is_loaded_late(vcpu))
+		settle_vmcr(vcpu);
+}
+
+void vgic_enter_vmcr(struct vcpu *vcpu)
+{
+	if (is_loaded_late(vcpu))
+		settle_vmcr(vcpu);
 }
 
 /* Active priority registers: 1, 2 or 4 of each group, by the bits of priority. */

@@ -218,8 +218,12 @@ void vgic_get_vmcr(const struct vcpu *vcpu, struct vgic_vmcr *vmcr);
 void vgic_set_vmcr(struct vcpu *vcpu, const struct vgic_vmcr *vmcr);
 void vgic_enable_cpu(struct vcpu *vcpu);
 
-/* What the hardware makes of a VMCR that is loaded into it: binary points have a least value. */
-void vgic_settle_vmcr(struct vcpu *vcpu);
+/*
+ * What the hardware makes of a VMCR that is loaded into it: binary points have a least value. The first as a vCPU is put
+ * on a physical CPU, the second as its guest is entered; each VMCR is loaded at one of the two. With vgic.lock.
+ */
+void vgic_load_vmcr(struct vcpu *vcpu);
+void vgic_enter_vmcr(struct vcpu *vcpu);
 
 /* ICC_* by system register encoding; ENOENT, EINVAL. Source: arch/arm64/kvm/vgic-sys-reg-v3.c. */
 bool vgic_has_icc(uint16_t encoding);

@@ -271,10 +271,15 @@ static void update_stolen_time(struct vcpu *vcpu, const struct user_memory *memo
 /* On a host without VHE only a guest that runs has its registers in the hardware. */
 static void enter_guest(struct vcpu *vcpu)
 {
-	if (atomic_load(&vcpu->mp_state) == KVM_MP_STATE_RUNNABLE && !vm_on_vhe(vcpu->vm)) {
-		vcpu_commit_exception(vcpu);
-		sysregs_pass_hardware(vcpu);
-	}
+	if (atomic_load(&vcpu->mp_state) != KVM_MP_STATE_RUNNABLE || vm_on_vhe(vcpu->vm))
+		return;
+	vcpu_commit_exception(vcpu);
+	sysregs_pass_hardware(vcpu);
+	if (!vcpu->vm->vgic.initialized)
+		return;
+	pthread_mutex_lock(&vcpu->vm->vgic.lock);
+	vgic_enter_vmcr(vcpu);
+	pthread_mutex_unlock(&vcpu->vm->vgic.lock);
 }
 
 static int run_guest(struct vcpu *vcpu, const struct user_memory *memory)
@@ -310,7 +315,7 @@ static void load(struct vcpu *vcpu)
 	if (!vcpu->vm->vgic.initialized)
 		return;
 	pthread_mutex_lock(&vcpu->vm->vgic.lock);
-	vgic_settle_vmcr(vcpu);
+	vgic_load_vmcr(vcpu);
 	pthread_mutex_unlock(&vcpu->vm->vgic.lock);
 	timers_update_lines(vcpu);
 }

@@ -33,10 +33,10 @@ def v3(vm: kvmemu.Vm) -> VgicV3:
     return gic
 
 
-@pytest.fixture
-def v2() -> Iterator[VgicV2]:
+@pytest.fixture(params=["gicv2-cortex-a72", "gicv3-gicv2-compat"])
+def v2(request: pytest.FixtureRequest) -> Iterator[VgicV2]:
     """A GICv2 of three vCPUs, 96 interrupts, the distributor on."""
-    with kvmemu.System("gicv2-cortex-a72") as system, system.create_vm() as vm:
+    with kvmemu.System(request.param) as system, system.create_vm() as vm:
         vm.create_vcpus(3)
         gic = vm.create_vgic_v2(nr_irqs=96)
         gic.dist["GICD_CTLR"] = 1
