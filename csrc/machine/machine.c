@@ -7,6 +7,8 @@
 #include <time.h>
 
 #include "host.h"
+#include "host_gic.h"
+#include "pcpu.h"
 
 #define NSEC_PER_SEC 1000000000ull
 
@@ -16,6 +18,14 @@ int machine_create(struct kvmemu_host *host, struct machine **out)
 
 	if (!machine)
 		return -ENOMEM;
+	machine->cpus = calloc(1, sizeof(*machine->cpus));
+	machine->gic = calloc(1, sizeof(*machine->gic));
+	if (!machine->cpus || !machine->gic) {
+		free(machine->cpus);
+		free(machine->gic);
+		free(machine);
+		return -ENOMEM;
+	}
 	atomic_init(&machine->refs, 1);
 	machine->host = host_ref(host);
 	pthread_mutex_init(&machine->waiters_lock, NULL);
@@ -33,6 +43,8 @@ void machine_put(struct machine *machine)
 {
 	if (atomic_fetch_sub_explicit(&machine->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	pcpu_pool_free(machine->cpus);
+	free(machine->gic);
 	pthread_mutex_destroy(&machine->waiters_lock);
 	kvmemu_host_put(machine->host);
 	free(machine);

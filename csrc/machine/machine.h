@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A machine: one host profile and one counter, shared by every VM that was created through the same open("/dev/kvm").
+ * A machine: one host profile, one counter, physical CPUs and a distributor, shared by every VM that was created through
+ * the same open("/dev/kvm").
  * Layer: machine. Knows no VM.
  */
 #ifndef KVMEMU_MACHINE_MACHINE_H
@@ -11,7 +12,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct host_gic;
 struct kvmemu_host;
+struct pcpu_pool;
 
 /* Called with the waiters' lock held whenever the counter jumps; must not block or register. */
 struct counter_waiter {
@@ -33,6 +36,9 @@ struct machine {
 
 	pthread_mutex_t waiters_lock;
 	struct counter_waiter *waiters;
+
+	struct pcpu_pool *cpus;
+	struct host_gic *gic;
 };
 
 int machine_create(struct kvmemu_host *host, struct machine **out);
