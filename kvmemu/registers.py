@@ -71,6 +71,16 @@ def find(name: str, arch: str = "arm64") -> Register | None:
     return _register(info)
 
 
+@functools.lru_cache(maxsize=4096)
+def sysreg_encoding(name: str) -> int | None:
+    """The encoding of a system register in MRS and MSR, op0:op1:CRn:CRm:op2 in 16 bits, or None.
+
+    A name such as S3_0_C12_C12_0 stands for any encoding. Case does not matter in other names.
+    """
+    encoding = lib.kvmemu_sysreg_encoding(name.encode()) if name.isascii() else -1
+    return encoding if encoding >= 0 else None
+
+
 def name_of(register_id: int) -> str:
     """A register's name, or its id in hexadecimal if it has none."""
     register = describe(register_id)

@@ -139,3 +139,23 @@ int kvmemu_reg_find(const char *name, int arch, struct kvmemu_reg_info *info)
 	reg = sysreg_find_name(name, strlen(name));
 	return reg == SR_NONE ? -ENOENT : kvmemu_reg_describe(SYSREG_BASE | sysreg_names[reg].encoding, info);
 }
+
+/* S<op0>_<op1>_C<CRn>_C<CRm>_<op2>, whether a register has that encoding or not. */
+static int generic_encoding(const char *name)
+{
+	unsigned int op0, op1, crn, crm, op2;
+	int end = 0;
+
+	if (sscanf(name, "S%1u_%1u_C%2u_C%2u_%1u%n", &op0, &op1, &crn, &crm, &op2, &end) != 5 || name[end])
+		return -ENOENT;
+	if (op0 < 2 || op0 > 3 || op1 > 7 || crn > 15 || crm > 15 || op2 > 7)
+		return -ENOENT;
+	return SYSREG_ENCODING(op0, op1, crn, crm, op2);
+}
+
+int kvmemu_sysreg_encoding(const char *name)
+{
+	enum sysreg reg = sysreg_find_name(name, strlen(name));
+
+	return reg == SR_NONE ? generic_encoding(name) : sysreg_names[reg].encoding;
+}

@@ -42,4 +42,10 @@ KVMEMU_API int kvmemu_reg_describe(uint64_t id, struct kvmemu_reg_info *info);
 /* The register of this name, as kvmemu_reg_describe() spells it; arch 64 or 32. 0 or -ENOENT. */
 KVMEMU_API int kvmemu_reg_find(const char *name, int arch, struct kvmemu_reg_info *info);
 
+/*
+ * The encoding of a system register in MRS and MSR, as op0:op1:CRn:CRm:op2 in 16 bits, by its name or by one such as
+ * S3_0_C12_C12_0; -ENOENT if there is none.
+ */
+KVMEMU_API int kvmemu_sysreg_encoding(const char *name);
+
 #endif

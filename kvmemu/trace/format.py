@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from kvmemu.trace import statements as st
+from kvmemu.trace.guest import Guest, GuestEnd, GuestList, list_words, outcome_words
 
 LINE_COLUMNS = 100
 HEADER = "kvmemu-trace 1"
@@ -70,7 +71,7 @@ def _wrap(words: Iterable[str]) -> str:
             lines.append(f"  {word}")
         else:
             lines[-1] = f"{line} {word}" if line else word
-        depth += {"[": 1, "]": -1}.get(word, 0)
+        depth += {"[": 1, "]": -1}.get(word.rstrip(";"), 0)
     return "\n".join(lines)
 
 
@@ -103,6 +104,13 @@ def _call_words(statement: st.Statement) -> list[str]:
     raise TypeError(f"{type(statement).__name__} is not a statement of the format")
 
 
+def _lists_words(lists: Iterable[GuestList]) -> Iterator[str]:
+    for each in lists:
+        yield each.fd
+        if each.operations is not None:
+            yield from list_words(each.operations)
+
+
 def _statement_words(statement: st.Statement) -> list[str]:
     number = format_number
     match statement:
@@ -120,6 +128,8 @@ def _statement_words(statement: st.Statement) -> list[str]:
             return ["eventfd", name, number(initial), number(flags)]
         case st.Alarm(ms=ms):
             return ["alarm", number(ms)]
+        case Guest(lists=lists):
+            return ["guest", *_lists_words(lists)]
     return _call_words(statement)
 
 
@@ -134,8 +144,19 @@ def format_result(result: int | str) -> str:
     return f"-{name}" if name else str(result)
 
 
+def _end_words(ends: Iterable[GuestEnd]) -> Iterator[str]:
+    for end in ends:
+        yield format_result(end.result)
+        yield "["
+        for outcome in end.outcomes:
+            yield from outcome_words(outcome)
+        yield "]"
+
+
 def format_answer(answer: st.Answer) -> str:
     """An answer, with its `=`."""
+    if answer.guests:
+        return _wrap(["=", *_end_words(answer.guests)])
     words = ["=", format_result(answer.result)]
     if answer.value is not None:
         words.append(f"{answer.value:#x}")

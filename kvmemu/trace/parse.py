@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from kvmemu.trace import statements as st
+from kvmemu.trace.guest import Guest
+from kvmemu.trace.parse_guest import GuestParser
 from kvmemu.trace.tokens import Token, split_statements
-from kvmemu.trace.values import ValueParser
 
 ALARM_MS_MAX = 10000
 CREATING_REQUESTS = ("KVM_CREATE_VM", "KVM_CREATE_VCPU", "KVM_CREATE_DEVICE", "KVM_GET_STATS_FD")
@@ -25,7 +26,7 @@ class _Name:
     size: int = 0
 
 
-class _Parser(ValueParser):
+class _Parser(GuestParser):
     """Parses statement after statement; knows the names that the ones before have bound."""
 
     def __init__(self, constants: Mapping[str, int]) -> None:
@@ -47,10 +48,7 @@ class _Parser(ValueParser):
     def _new_name(self, kind: str) -> str:
         name = self.word("a name")
         if not self.is_name(name):
-            raise self.error(
-                f"{name} is not a name: letters, digits and _, no digit first, "
-                "and no word with a meaning"
-            )
+            raise self.not_a_name(name)
         if name in self._names:
             raise self.error(f"the name {name} is taken since line {self._names[name].line}")
         self._names[name] = _Name(kind, self.line)
@@ -90,7 +88,7 @@ class _Parser(ValueParser):
 
     def ioctl(self) -> st.Ioctl:
         fd = self._fd()
-        if self.at_end() or self.peek_kind() != "word":
+        if not self.at_end() and self.peek_kind() != "word":
             raise self.error("the request is a constant's name or a number")
         request = self.scalar(self.word("the request"))
         arg = self.value("the argument")
@@ -176,7 +174,10 @@ class _Parser(ValueParser):
 
     def answer(self, statement: st.Statement) -> st.Answer:
         """The answer to a statement; the current tokens begin behind its `=`."""
-        result = self._result(self.word("the result"))
+        word = self.word("the result")
+        if isinstance(statement, Guest):
+            return self.guest_answer(statement, word)
+        result = self.result(word)
         if isinstance(statement, st.Get):
             value = None if self.at_end() else self.long_number("a value").value
             answer = st.Answer(result, value=value)
@@ -186,7 +187,7 @@ class _Parser(ValueParser):
             answer = st.Answer(result, block=self.block("items", may_nest=True))
         return answer
 
-    def _result(self, word: str) -> int | str:
+    def result(self, word: str) -> int | str:
         if word in ("fd", "?"):
             return word
         if word[:2] == "-E" and (number := getattr(errno, word[1:], None)) is not None:
@@ -207,6 +208,7 @@ _STATEMENTS: dict[str, Callable[[_Parser], st.Statement]] = {
     "set": _Parser.set, "close": _Parser.close, "dup": _Parser.dup, "buffer": _Parser.buffer,
     "unmap": _Parser.unmap, "mmap": _Parser.mmap, "poke": _Parser.poke, "peek": _Parser.peek,
     "read": _Parser.read, "eventfd": _Parser.eventfd, "alarm": _Parser.alarm,
+    "guest": _Parser.guest,
 }  # fmt: skip
 
 

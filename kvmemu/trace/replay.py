@@ -18,6 +18,7 @@ from kvmemu.trace import statements as st
 from kvmemu.trace.backends import Backend
 from kvmemu.trace.blocks import answer_block, hex_number, place, same_blocks
 from kvmemu.trace.format import format_answer, format_statement, with_answers
+from kvmemu.trace.guest import Guest, same_ends
 from kvmemu.trace.memory import Memory, libc_ioctl
 from kvmemu.trace.parse import CREATING_REQUESTS
 
@@ -91,7 +92,7 @@ class _Run:
             st.Dup: self._run_dup, st.Buffer: self._run_buffer, st.Unmap: self._run_unmap,
             st.Mmap: self._run_mmap, st.Poke: self._run_poke, st.Peek: self._run_peek,
             st.Read: self._run_read, st.Eventfd: self._run_eventfd,
-            st.Alarm: lambda _: None,
+            st.Alarm: lambda _: None, Guest: self._run_guest,
         }  # fmt: skip
 
     def statement(self, statement: st.Statement) -> st.Answer | None:
@@ -261,6 +262,11 @@ class _Run:
             return st.Answer(len(data))
         return st.Answer(len(data), block=answer_block(placed, self._memory))
 
+    # ---- guests ----
+
+    def _run_guest(self, statement: Guest) -> st.Answer:
+        raise st.TraceError(statement.first_line, "guests do not act here yet")
+
     # ---- buffers ----
 
     def _run_buffer(self, statement: st.Buffer) -> None:
@@ -333,7 +339,9 @@ def same_answers(expected: st.Answer, got: st.Answer) -> bool:
             return False
     elif expected.result != got.result:
         return False
-    if expected.value != got.value:
+    if expected.value != got.value or len(expected.guests) != len(got.guests):
+        return False
+    if not all(map(same_ends, expected.guests, got.guests)):
         return False
     if expected.block is None or got.block is None:
         return expected.block is got.block

@@ -10,7 +10,10 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from kvmemu.trace.guest import GuestEnd
 
 BLOCK_BYTES_MAX = 16 << 20
 BLOCK_DEPTH_MAX = 8
@@ -147,11 +150,13 @@ class Answer:
             success).
         value: the register that `get` read.
         block: the memory after the call, if the call changed it.
+        guests: how each list of a `guest` statement ended; result is the first one's.
     """
 
     result: int | str
     value: int | None = None
     block: Block | None = None
+    guests: tuple[GuestEnd, ...] = ()
 
 
 # ---- statements ----

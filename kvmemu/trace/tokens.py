@@ -15,7 +15,7 @@ _PATTERN = re.compile(
     | (?P<open>\[)
     | (?P<close>\])
     | (?P<string>"(?:[^"\\\n]|\\.)*")
-    | (?P<word>[^ \t\r\n\#\[\]"]+)
+    | (?P<word>;|[^ \t\r\n\#\[\];"]+)
     | (?P<stray>")
     """,
     re.VERBOSE,
@@ -25,7 +25,7 @@ _ESCAPES = {b"n": b"\n", b'"': b'"', b"\\": b"\\"}
 
 
 class Token(NamedTuple):
-    """A token: kind is `word`, `string` (text with its quotes), `[` or `]`."""
+    """A token: kind is `word` (`;` is one), `string` (text with its quotes), `[` or `]`."""
 
     kind: str
     text: str

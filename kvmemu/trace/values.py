@@ -75,6 +75,13 @@ class ValueParser:
         """Whether a statement may bind this name."""
         return _NAME.fullmatch(word) is not None and word not in _RESERVED
 
+    def not_a_name(self, word: str) -> st.TraceError:
+        """The error of a name that is none."""
+        return self.error(
+            f"{word} is not a name: letters, digits and _, no digit first, "
+            "and no word with a meaning"
+        )
+
     # ---- numbers ----
 
     def _term(self, word: str) -> int:
