@@ -16,11 +16,13 @@ HERE = Path(__file__).parent
 SOURCES = [
     HERE / name
     for name in (
-        "replay.c", "guest.c", "run.c", "blocks.c", "parse.c", "values.c", "names.c",
+        "replay.c", "guest.c", "run.c", "blocks.c", "parse.c", "parse_guest.c", "values.c",
+        "names.c", "guest_code.c", "guest_run.c",
     )
 ]  # fmt: skip
 HEADERS = [
     HERE / "script.h", HERE / "parse.h", HERE.parents[1] / "csrc/ioctl/constants_list.h",
+    HERE.parents[1] / "csrc/machine/sysreg_list.h",
 ]  # fmt: skip
 DISKS_KEPT = 4
 COMPILE = ("aarch64-linux-gnu-gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-static")

@@ -17,7 +17,7 @@
  * >: the arrow      v: request      a: argument      i: register id      x: register value
  * s, o: numbers for .size and .offset       p: NAME+OFF      [: a block of plain items
  * (: such a block, if given      c: arrow and name, if given      q: `?`, if given
- * h: names of hosts
+ * h: names of hosts      g: descriptors, each with its guest's operations
  */
 static const struct {
 	const char *word;
@@ -39,6 +39,7 @@ static const struct {
 	{ "read", OP_READ, "dso(q" },
 	{ "eventfd", OP_EVENTFD, "Dso" },
 	{ "alarm", OP_ALARM, "s" },
+	{ "guest", OP_GUEST, "g" },
 };
 
 int parse_fail(struct parser *p, const char *form, ...)
@@ -113,7 +114,7 @@ static int string_token(struct parser *p)
 
 static bool is_word_char(char c)
 {
-	return !c || !strchr(" \t\r\n#[]\"", c);
+	return !c || !strchr(" \t\r\n#[];\"", c);
 }
 
 static void skip_blanks(struct parser *p)
@@ -151,7 +152,10 @@ int next_token(struct parser *p)
 	}
 	if (*p->at == '"')
 		return string_token(p);
-	for (start = p->at; p->at < p->end && is_word_char(*p->at);)
+	start = p->at;
+	if (*p->at == ';')
+		p->at++;
+	for (; *start != ';' && p->at < p->end && is_word_char(*p->at);)
 		p->at++;
 	p->word_bytes = p->at - start;
 	p->word = copy_text(start, p->word_bytes);
@@ -159,7 +163,13 @@ int next_token(struct parser *p)
 	return 0;
 }
 
-static int next_word(struct parser *p, const char *what)
+char next_char(struct parser *p)
+{
+	skip_blanks(p);
+	return p->at == p->end ? 0 : *p->at;
+}
+
+int next_word(struct parser *p, const char *what)
 {
 	if (next_token(p))
 		return -1;
@@ -168,15 +178,14 @@ static int next_word(struct parser *p, const char *what)
 	return 0;
 }
 
-/* whether the statement goes on with this word; if so it is consumed */
-static bool accept_word(struct parser *p, const char *word)
+bool accept_word(struct parser *p, const char *word)
 {
 	size_t n = strlen(word);
 
 	skip_blanks(p);
 	if ((size_t)(p->end - p->at) < n || strncmp(p->at, word, n))
 		return false;
-	if (p->at + n < p->end && is_word_char(p->at[n]))
+	if (p->at + n < p->end && *word != ';' && is_word_char(p->at[n]))
 		return false;
 	p->at += n;
 	return true;
@@ -184,7 +193,7 @@ static bool accept_word(struct parser *p, const char *word)
 
 /* ---- names ---- */
 
-static bool is_name(const char *text)
+bool is_name(const char *text)
 {
 	static const char *const taken[] = { "bad", "fd", "any", "u8", "u16", "u32", "u64" };
 
@@ -342,6 +351,8 @@ static int parse_part(struct parser *p, struct statement *st, char letter)
 		return parse_plain_block(p, st, letter == '(');
 	case 'c':
 		return parse_created(p, st);
+	case 'g':
+		return parse_guests(p, st);
 	default:
 		st->is_volatile = accept_word(p, "?");
 		return 0;

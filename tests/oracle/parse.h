@@ -21,15 +21,24 @@ struct parser {
 /* parse.c. Functions that can fail return 0, or -1 with the message set. */
 __attribute__((format(printf, 2, 3))) int parse_fail(struct parser *p, const char *form, ...);
 int next_token(struct parser *p);
+int next_word(struct parser *p, const char *what);
+bool accept_word(struct parser *p, const char *word); /* the statement goes on with it: consumed */
+char next_char(struct parser *p);		      /* of the next token; 0 at the end */
+bool is_name(const char *text);
 int find_name(struct parser *p, const char *text, enum name_kind kind, size_t *index);
 void *grow(void *array, size_t count, size_t element_bytes);
 char *copy_text(const char *text, size_t n);
 
 /* values.c: each works on the parser's current token and leaves it on the last one it used. */
 int parse_value(struct parser *p, struct value *value);
+int parse_number(struct parser *p, const char *word, struct value *value);
+bool value_fits(const struct value *value, unsigned int width_bytes);
 int parse_u64(struct parser *p, const char *word, uint64_t *number);
 int parse_place(struct parser *p, const char *word, size_t *name, uint64_t *offset);
 int parse_reg_value(struct parser *p, const char *word, unsigned char *bytes, size_t n);
 int parse_block(struct parser *p, bool may_nest, struct block **block);
+
+/* parse_guest.c: the rest of a `guest` statement */
+int parse_guests(struct parser *p, struct statement *st);
 
 #endif

@@ -141,8 +141,10 @@ static void run_ioctl(struct run *run, const struct statement *st)
 	} else if (request_creates(request)) {
 		word = "fd";
 	}
-	if (st->created != NO_NAME)
+	if (st->created != NO_NAME) {
 		name_of(run, st->created)->fd = fd < 0 ? -1 : fd;
+		guest_created(name_of(run, st->created), name_of(run, st->name), request, arg);
+	}
 	print_result(run, result, word);
 	/* how much was copied before a bad address was met is nobody's promise */
 	if (block && result != -EFAULT && (*device_name || block_changed(block)))
@@ -308,6 +310,7 @@ static int run_statement(struct run *run, const struct statement *st)
 		break;
 	case OP_DUP:
 		run_new_fd(run, st, dup(name_of(run, st->name)->fd));
+		name_of(run, st->created)->guest = name_of(run, st->name)->guest;
 		break;
 	case OP_BUFFER:
 		return run_buffer(run, st);
@@ -328,6 +331,8 @@ static int run_statement(struct run *run, const struct statement *st)
 	case OP_ALARM:
 		run->alarm_ms = st->size;
 		break;
+	case OP_GUEST:
+		return run_guests(run->script, st, run->out);
 	}
 	return 0;
 }

@@ -65,9 +65,52 @@ struct block {
 	unsigned char *written; /* copy of the memory before the call */
 };
 
+/* ---- what a guest is to do: lists of operations, with their repetitions written out ---- */
+
+enum guest_op_kind {
+	GUEST_READ, GUEST_WRITE, GUEST_LOAD, GUEST_STORE, GUEST_WFI, GUEST_HVC, GUEST_SMC,
+	GUEST_LINES, GUEST_CONTEXT, GUEST_WAIT, GUEST_UNTIL,
+};
+
+#define NO_OP ((size_t)-1)
+#define GUEST_ARGS_MAX 4
+
+/* a number, to which the result of an earlier operation is added */
+struct guest_value {
+	uint64_t number;
+	size_t op; /* its index in the list, or NO_OP */
+};
+
+struct guest_op {
+	enum guest_op_kind kind;
+	uint16_t sysreg;      /* op0:op1:CRn:CRm:op2 */
+	unsigned int bytes;   /* of a load or store */
+	unsigned int args;    /* how many there are */
+	struct guest_value arg[GUEST_ARGS_MAX];
+	uint64_t mmio;	      /* what a load that leaves the guest reads */
+	size_t leave_to;      /* until: the operation to go on with */
+	bool is_volatile;
+};
+
+struct guest_list {
+	size_t name;	      /* of the vCPU's descriptor */
+	bool is_continued;    /* no list of its own: goes on with the last one */
+	struct guest_op *ops;
+	size_t op_count;
+};
+
+/* where the guests' code lies in a VM: a slot of its own, and one part of it for each vCPU id */
+#define GUEST_SLOT 0x7f00u
+#define GUEST_IPA 0xfc000000u
+#define GUEST_VCPU_BYTES 0x20000u
+#define GUEST_VCPUS_MAX 512u
+#define GUEST_DOORBELL (GUEST_IPA - 0x1000)
+
+/* ---- statements ---- */
+
 enum op {
 	OP_HOST, OP_OPEN, OP_IOCTL, OP_GET, OP_SET, OP_CLOSE, OP_DUP, OP_BUFFER, OP_UNMAP, OP_MMAP,
-	OP_POKE, OP_PEEK, OP_READ, OP_EVENTFD, OP_ALARM,
+	OP_POKE, OP_PEEK, OP_READ, OP_EVENTFD, OP_ALARM, OP_GUEST,
 };
 
 #define NO_NAME ((size_t)-1)
@@ -82,6 +125,8 @@ struct statement {
 	unsigned char *bytes; /* of set */
 	struct block *block;
 	bool is_volatile; /* ends in `?` */
+	struct guest_list *guests;
+	size_t guest_count;
 };
 
 enum name_kind { NAME_FD, NAME_BUFFER };
@@ -93,6 +138,7 @@ struct name {
 	int fd;		   /* -1 until bound, and again when closed */
 	unsigned char *address;
 	size_t size;
+	struct guest *guest; /* of a vCPU's descriptor, and of a VM's */
 };
 
 struct lines {
@@ -124,9 +170,32 @@ size_t reg_bytes(uint64_t id);
 /* whether an answer to this request can be a new descriptor, given or stored in the block */
 bool request_creates(uint64_t request);
 
+/* ---- guest_code.c, guest_run.c: guests that act ---- */
+
+/*
+ * Lays out a guest's code for a list, for where memory is in the VM: at ipa. 0, or -1: it is too
+ * long.
+ */
+int guest_code(unsigned char *memory, uint64_t ipa, const struct guest_list *list);
+
+/* what an operation left in its slot */
+struct guest_slot {
+	uint64_t state; /* 0: has not ended; 1: done; with GUEST_EXCEPTION: the ESR_EL1 */
+	uint64_t value[GUEST_ARGS_MAX];
+};
+
+#define GUEST_EXCEPTION (1ull << 63)
+
+volatile struct guest_slot *guest_slots(unsigned char *memory);
+
+void guest_created(struct name *vcpu, struct name *vm, uint64_t request, uint64_t arg);
+int run_guests(struct script *script, const struct statement *st, struct output *out);
+
 /* ---- names.c ---- */
 
 bool constant_value(const char *name, uint64_t *value);
+const char *exit_name(uint32_t reason); /* NULL: has no name here */
+bool sysreg_encoding(const char *name, uint16_t *encoding); /* op0:op1:CRn:CRm:op2 */
 const char *errno_name(int number); /* NULL: has no name here */
 
 /* ---- blocks.c: blocks in memory, and their answers ---- */

@@ -27,7 +27,7 @@ static int parse_term(struct parser *p, const char *word, uint64_t *number)
 	return parse_fail(p, "%s is neither a number nor a known constant", word);
 }
 
-static int parse_number(struct parser *p, const char *word, struct value *value)
+int parse_number(struct parser *p, const char *word, struct value *value)
 {
 	char *terms = copy_text(word, strlen(word));
 
@@ -68,7 +68,7 @@ int parse_u64(struct parser *p, const char *word, uint64_t *number)
 	return 0;
 }
 
-static bool fits(const struct value *value, unsigned int width)
+bool value_fits(const struct value *value, unsigned int width)
 {
 	unsigned int bits = 8 * width;
 
@@ -101,7 +101,7 @@ int parse_reg_value(struct parser *p, const char *word, unsigned char *bytes, si
 	}
 	if (parse_number(p, word, &value))
 		return -1;
-	if (n < 8 && !fits(&value, n))
+	if (n < 8 && !value_fits(&value, n))
 		return parse_fail(p, "the value has more than the register's %zu bytes", n);
 	memset(bytes, value.negative ? 0xff : 0, n);
 	memcpy(bytes, &value.number, n < 8 ? n : 8);
@@ -194,7 +194,7 @@ static int parse_word_item(struct parser *p, unsigned int width, struct item *it
 	}
 	if (parse_word_value(p, word, &item->value))
 		return -1;
-	if (item->value.kind == VALUE_NUMBER && !fits(&item->value, width))
+	if (item->value.kind == VALUE_NUMBER && !value_fits(&item->value, width))
 		return parse_fail(p, "%s does not fit u%u", word, 8 * width);
 	if ((item->value.kind == VALUE_BAD || item->value.kind == VALUE_ADDRESS) && width != 8)
 		return parse_fail(p, "%s is an address and needs u64", word);
