@@ -16,6 +16,7 @@ from pathlib import Path
 # Run as a program, this file is not part of a package yet.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from conformance import guests_order as order
 from conformance import sweep_registers as regs
 from conformance import sweep_states as states
 from conformance.sweep import FEATURE_SETS
@@ -63,6 +64,8 @@ def all_scripts() -> dict[str, str]:
         "hardware": states.hardware("pmu"),
         "hardware-aarch32": states.hardware("aarch32"),
         "hardware-sve": states.hardware("all"),
+        "guest-order-v3": order.order(3),
+        "guest-order-v2": order.order(2),
     }
     return {name: "\n".join(lines) + "\n" for name, lines in scripts.items()}
 

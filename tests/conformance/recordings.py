@@ -46,6 +46,7 @@ SUBJECTS = {
         "bus-", "coalesced", "gsi-", "ioeventfd", "irqfd", "signal-msi",
     ),
     "Devices": ("device-", "vgic"),
+    "Guests that act": ("guest-",),
 }  # fmt: skip
 FOUND_SUBJECT = "Sequences found at random"
 OTHER = "Other"
