@@ -26,6 +26,7 @@ static bool is_mapped(const struct vcpu *vcpu, enum timer_index index)
 
 static void set_line(struct vcpu *vcpu, enum timer_index index, bool level)
 {
+	vcpu->timer[index].level = level;
 	vgic_inject_at(vcpu->vm, vcpu->id, vcpu->timer[index].intid, level, &vcpu->timer[index]);
 }
 
@@ -72,8 +73,13 @@ void timers_update_lines(struct vcpu *vcpu)
 {
 	if (!vcpu->timers_enabled || !vgic_in_kernel(&vcpu->vm->vgic))
 		return;
-	for (enum timer_index i = 0; i < NR_TIMERS; i++)
-		set_line(vcpu, i, timer_line(vcpu, i));
+	for (enum timer_index i = 0; i < NR_TIMERS; i++) {
+		bool level = timer_line(vcpu, i);
+
+		/* Of an emulated timer changes alone are told: what user space made of the line before stays. */
+		if (is_mapped(vcpu, i) || level != vcpu->timer[i].level)
+			set_line(vcpu, i, level);
+	}
 }
 
 static uint64_t offset(const struct vcpu *vcpu, enum timer_index index)

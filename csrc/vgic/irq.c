@@ -58,6 +58,29 @@ void vgic_queue_irq(struct vm *vm, struct vgic_irq *irq)
 	vcpu_kick(vcpu);
 }
 
+/* Those that are neither pending nor active go; those for another vCPU go to that one. */
+void vgic_prune_ap_list(struct vcpu *vcpu)
+{
+	struct vgic_irq **link = &vcpu->vgic.ap_list, *irq;
+
+	pthread_mutex_lock(&vcpu->vm->vgic.lock);
+	while ((irq = *link)) {
+		struct vcpu *target = target_of(vcpu->vm, irq);
+
+		if (target == vcpu) {
+			link = &irq->next;
+			continue;
+		}
+		*link = irq->next;
+		irq->vcpu = NULL;
+		if (target) {
+			append(target, irq);
+			vcpu_kick(target);
+		}
+	}
+	pthread_mutex_unlock(&vcpu->vm->vgic.lock);
+}
+
 bool vgic_has_pending_irq(struct vcpu *vcpu)
 {
 	struct vgic_vmcr vmcr;

@@ -154,6 +154,9 @@ static inline bool vgic_irq_is_pending(const struct vgic_irq *irq)
 /* Puts it on its vCPU's ap_list if it should be on one, and wakes that vCPU. Source: vgic_queue_irq_unlock(). */
 void vgic_queue_irq(struct vm *vm, struct vgic_irq *irq);
 
+/* Without the lock: what each exit from the guest does with the vCPU's ap_list. Source: vgic_prune_ap_list(). */
+void vgic_prune_ap_list(struct vcpu *vcpu);
+
 /* The vCPU has something to take: WFI ends. Source: kvm_vgic_vcpu_pending_irq(). */
 bool vgic_has_pending_irq(struct vcpu *vcpu);
 void vgic_kick_vcpus(struct vm *vm);

@@ -115,7 +115,7 @@ static void update_pmu_line(struct vcpu *vcpu)
 		return;
 	vcpu->pmu.line = line;
 	if (vgic_in_kernel(&vcpu->vm->vgic))
-		vgic_inject(vcpu->vm, vcpu, vcpu->pmu.intid, line, &vcpu->pmu);
+		vgic_inject_at(vcpu->vm, vcpu->id, vcpu->pmu.intid, line, &vcpu->pmu);
 }
 
 /* A user-space interrupt controller is told of each change of its inputs. */
@@ -168,6 +168,7 @@ static bool wants_exit(struct vcpu *vcpu, int *result)
 		return true;
 	default:
 		update_pmu_line(vcpu);
+		vgic_prune_ap_list(vcpu);
 		if (!must_notify_user(vcpu))
 			return false;
 		vcpu->run->exit_reason = KVM_EXIT_INTR;
@@ -303,6 +304,7 @@ static int run_guest(struct vcpu *vcpu, const struct user_memory *memory)
 		machine_remove_waiter(vcpu->vm->machine, &vcpu->waiter);
 	}
 	update_pmu_line(vcpu);
+	vgic_prune_ap_list(vcpu);
 	report_devices(vcpu);
 	return result;
 }

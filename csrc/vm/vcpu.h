@@ -36,6 +36,7 @@ struct timer {
 	uint32_t ctl;		/* CNTx_CTL_EL0; ISTATUS is computed, and here only what the last run left */
 	uint32_t intid;
 	uint64_t cval;
+	bool level;		/* of the output, as the interrupt controller in the kernel was last told */
 };
 
 enum timer_index { TIMER_VIRTUAL, TIMER_PHYSICAL, NR_TIMERS };
