@@ -16,12 +16,39 @@ from pathlib import Path
 # Run as a program, this file is not part of a package yet.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from conformance import guests_order as order
+from conformance import guests_order, sweep_gic, sweep_gic_addr, sweep_gic_devices
+from conformance import sweep_gic_inject as inject
+from conformance import sweep_gic_orders as orders
 from conformance import sweep_registers as regs
 from conformance import sweep_states as states
 from conformance.sweep import FEATURE_SETS
 
 SCRIPTS = Path(__file__).parent / "scripts"
+
+
+def _gic_scripts() -> dict[str, list[str]]:
+    """Those about the interrupt controllers."""
+    scripts = {
+        "gicv3-dist": sweep_gic.v3_dist(),
+        "gicv3-redist": sweep_gic.v3_redist(),
+        "gicv3-tables": sweep_gic.v3_tables(),
+        "gicv3-icc": sweep_gic.v3_icc(),
+        "gicv3-addr": sweep_gic_addr.v3(),
+        "gicv3-regions": sweep_gic_addr.v3_regions(),
+        "gicv2-dist": sweep_gic.v2_dist(),
+        "gicv2-cpu": sweep_gic.v2_cpu(),
+        "gicv2-addr": sweep_gic_addr.v2(),
+    }
+    for version in (2, 3):
+        scripts |= {
+            f"gicv{version}-inject": inject.inject(version),
+            f"gicv{version}-wake": inject.wake(version),
+            f"gicv{version}-timers": sweep_gic_devices.timers(version),
+            f"gicv{version}-pmu": sweep_gic_devices.pmu(version),
+            f"gicv{version}-orders": orders.orders(version),
+            f"gicv{version}-save-restore": orders.save_restore(version),
+        }
+    return scripts
 
 
 def all_scripts() -> dict[str, str]:
@@ -64,9 +91,10 @@ def all_scripts() -> dict[str, str]:
         "hardware": states.hardware("pmu"),
         "hardware-aarch32": states.hardware("aarch32"),
         "hardware-sve": states.hardware("all"),
-        "guest-order-v3": order.order(3),
-        "guest-order-v2": order.order(2),
+        "guest-order-v3": guests_order.order(3),
+        "guest-order-v2": guests_order.order(2),
     }
+    scripts |= _gic_scripts()
     return {name: "\n".join(lines) + "\n" for name, lines in scripts.items()}
 
 

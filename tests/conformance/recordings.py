@@ -45,7 +45,12 @@ SUBJECTS = {
     "Events, routing, MMIO in the kernel": (
         "bus-", "coalesced", "gsi-", "ioeventfd", "irqfd", "signal-msi",
     ),
-    "Devices": ("device-", "vgic"),
+    "Interrupt controllers: registers": (
+        "gicv2-dist", "gicv2-cpu", "gicv3-dist", "gicv3-redist", "gicv3-tables", "gicv3-icc",
+        "gicv2-save", "gicv3-save",
+    ),
+    "Interrupt controllers: calls, injection": ("gicv2-", "gicv3-"),
+    "Other devices": ("device-",),
     "Guests that act": ("guest-",),
 }  # fmt: skip
 FOUND_SUBJECT = "Sequences found at random"
