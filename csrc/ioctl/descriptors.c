@@ -118,7 +118,7 @@ static int new_pages_file(const struct vcpu *vcpu)
 
 	if (fd < 0)
 		return -errno;
-	if (!ftruncate(fd, (off_t)vcpu->run_bytes) &&
+	if (!ftruncate(fd, (off_t)run_pages_bytes(vcpu)) &&
 	    !fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		return fd;
 	err = -errno;
@@ -129,31 +129,36 @@ static int new_pages_file(const struct vcpu *vcpu)
 /* The file with the VM's ring is the first vCPU's; that page of the others' files is not used. */
 static int pages_file(const struct vcpu *vcpu)
 {
-	const struct buses *buses = &vcpu->vm->buses;
+	const struct ring *ring = &vcpu->vm->buses.ring;
 	int fd;
 
-	if (vcpu->index || !buses->ring)
+	if (vcpu->index || !ring->page)
 		return new_pages_file(vcpu);
-	fd = fcntl(buses->ring_fd, F_DUPFD_CLOEXEC, 0);
+	fd = fcntl(ring->fd, F_DUPFD_CLOEXEC, 0);
 	return fd < 0 ? -errno : fd;
 }
 
 /* Moves a vCPU's own pages into a descriptor, without moving them in memory. */
 static int share_run_pages(struct vcpu *vcpu)
 {
-	size_t bytes = vcpu->vm->buses.ring ? vcpu->vm->host->page_bytes : vcpu->run_bytes;
-	int fd = pages_file(vcpu), err;
+	struct kvm_run *run = run_pages_get(vcpu);
+	size_t bytes;
 	void *copy;
+	int fd, err;
 
+	if (!run)
+		return -ENOMEM;
+	bytes = vcpu->vm->buses.ring.page ? vcpu->vm->host->page_bytes : run_pages_bytes(vcpu);
+	fd = pages_file(vcpu);
 	if (fd < 0)
 		return fd;
 	copy = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (copy == MAP_FAILED)
 		goto fail;
 	/* The first vCPU's page may be left from one that did not come to be. Others need not exist yet. */
-	if (!vcpu->index || !is_zero(vcpu->run, bytes))
-		memcpy(copy, vcpu->run, bytes);
-	if (mremap(copy, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, vcpu->run) == MAP_FAILED) {
+	if (!vcpu->index || !is_zero(run, bytes))
+		memcpy(copy, run, bytes);
+	if (mremap(copy, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, run) == MAP_FAILED) {
 		munmap(copy, bytes);
 		goto fail;
 	}
@@ -170,11 +175,11 @@ void descriptor_show_ring(int fd, void *addr, size_t len, int prot, int flags, o
 	const struct vcpu *vcpu = file && file->kind == FILE_VCPU ? file->vcpu : NULL;
 	off_t page;
 
-	if (vcpu && vcpu->index && vcpu->vm->buses.ring) {
+	if (vcpu && vcpu->index && vcpu->vm->buses.ring.page) {
 		page = (off_t)vcpu->vm->host->page_bytes;
 		if (offset <= page && offset + (off_t)len > page)
 			mmap((char *)addr + (page - offset), (size_t)page, prot,
-			     (flags & (MAP_SHARED | MAP_PRIVATE)) | MAP_FIXED, vcpu->vm->buses.ring_fd, page);
+			     (flags & (MAP_SHARED | MAP_PRIVATE)) | MAP_FIXED, vcpu->vm->buses.ring.fd, page);
 	}
 	if (file)
 		file_put(file);

@@ -222,9 +222,9 @@ int kvmemu_run(struct kvmemu_file *vcpu, void **run, size_t *bytes)
 {
 	if (vcpu->kind != FILE_VCPU)
 		return -EINVAL;
-	*run = vcpu->vcpu->run;
-	*bytes = vcpu->vcpu->run_bytes;
-	return 0;
+	*run = run_pages_get(vcpu->vcpu);
+	*bytes = run_pages_bytes(vcpu->vcpu);
+	return *run ? 0 : -ENOMEM;
 }
 
 long kvmemu_read(struct kvmemu_file *file, void *buf, size_t len, int64_t offset)

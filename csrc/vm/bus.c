@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The VM's I/O buses. Layer: vm. Source: kvm_main.c, eventfd.c, coalesced_mmio.c of virt/kvm, Linux 6.1. */
-#define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "../machine/host.h"
@@ -321,12 +318,13 @@ int coalesced_remove(struct vm *vm, const struct kvm_coalesced_mmio_zone *zone)
  */
 static bool queue(struct vm *vm, const struct bus_device *zone, uint64_t addr, uint32_t len, uint64_t value)
 {
-	struct kvm_coalesced_mmio_ring *ring = vm->buses.ring;
+	struct kvm_coalesced_mmio_ring *ring;
 	const uint32_t entries = KVMEMU_COALESCED_MMIO_MAX(vm->host->page_bytes);
 	struct kvm_coalesced_mmio *entry;
 	uint32_t last, first;
 
-	if (!ring || !zone_has(zone, addr, len))
+	ring = zone_has(zone, addr, len) ? ring_get(vm) : NULL;
+	if (!ring)
 		return false;
 	last = __atomic_load_n(&ring->last, __ATOMIC_RELAXED);
 	first = __atomic_load_n(&ring->first, __ATOMIC_ACQUIRE);
@@ -369,31 +367,12 @@ bool bus_write(struct vm *vm, uint64_t addr, uint32_t len, uint64_t value)
 }
 
 /*
- * The ring.
+ * Lifetime.
  */
-
-/* A file, so that vCPUs' descriptors can show it. Sealed: ftruncate(2) by the caller must not take it away. */
-static int make_ring_file(size_t page_bytes)
-{
-	int fd = event_move_away(memfd_create("kvm-vcpu", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-
-	if (fd >= 0 && (ftruncate(fd, 2 * (off_t)page_bytes) ||
-			fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
 
 void buses_init(struct vm *vm)
 {
-	size_t page_bytes = vm->host->page_bytes;
-	void *page = MAP_FAILED;
-
-	vm->buses.ring_fd = make_ring_file(page_bytes);
-	if (vm->buses.ring_fd >= 0)
-		page = mmap(NULL, page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, vm->buses.ring_fd, (off_t)page_bytes);
-	vm->buses.ring = page == MAP_FAILED ? NULL : page;
+	ring_init(&vm->buses.ring);
 }
 
 void buses_free(struct vm *vm)
@@ -406,18 +385,5 @@ void buses_free(struct vm *vm)
 				close(bus->device[at].fd);
 		free(bus->device);
 	}
-	if (vm->buses.ring)
-		munmap(vm->buses.ring, vm->host->page_bytes);
-	if (vm->buses.ring_fd >= 0)
-		close(vm->buses.ring_fd);
-}
-
-void bus_show_ring(const struct vm *vm, void *page)
-{
-	size_t page_bytes = vm->host->page_bytes;
-
-	/* On top of what is mapped there, which stays if this fails. */
-	if (vm->buses.ring)
-		mmap(page, page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, vm->buses.ring_fd,
-		     (off_t)page_bytes);
+	ring_free(vm);
 }

@@ -12,10 +12,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pages.h"
+
 struct vm;
 struct kvm_ioeventfd;
 struct kvm_coalesced_mmio_zone;
-struct kvm_coalesced_mmio_ring;
 struct bus_device;
 
 /* A guest of arm64 reaches the first only; the others take registrations, as they do in Linux. */
@@ -31,8 +32,7 @@ struct bus {
 /* All under vm->slots_lock. */
 struct buses {
 	struct bus bus[NR_BUSES];
-	struct kvm_coalesced_mmio_ring *ring;	/* NULL: there was no memory for it */
-	int ring_fd;				/* its page is the second; the first is of the VM's first vCPU */
+	struct ring ring;
 };
 
 /* Without a lock, at creation and destruction of a VM. */
@@ -55,8 +55,5 @@ bool bus_write(struct vm *vm, uint64_t addr, uint32_t len, uint64_t value);
 /* A frame of the vGIC is mapped, or goes with its vCPU. ENOSPC. */
 int bus_add_frame(struct vm *vm);
 void bus_remove_frame(struct vm *vm);
-
-/* Puts the VM's ring where a vCPU's pages have it, in place of a page of its own. Nothing happens if that fails. */
-void bus_show_ring(const struct vm *vm, void *page);
 
 #endif

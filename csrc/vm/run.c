@@ -327,6 +327,8 @@ int vcpu_run(struct vcpu *vcpu, const struct user_memory *memory)
 	uintptr_t thread = (uintptr_t)pthread_self();
 	int err = vcpu->run_thread == thread ? 0 : first_run(vcpu);
 
+	if (!err && !run_pages_get(vcpu))
+		err = -ENOMEM;
 	if (err)
 		return err;
 	vcpu->run_thread = thread;

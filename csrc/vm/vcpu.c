@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "../machine/host.h"
@@ -24,14 +23,6 @@ static struct vcpu *vcpu_alloc(struct vm *vm, uint32_t id)
 
 	if (!vcpu)
 		return NULL;
-	vcpu->run_bytes = 2 * vm->host->page_bytes;
-	vcpu->run = mmap(NULL, vcpu->run_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-			 0);
-	if (vcpu->run == MAP_FAILED) {
-		free(vcpu);
-		return NULL;
-	}
-	bus_show_ring(vm, (char *)vcpu->run + vm->host->page_bytes);
 	vcpu->vm = vm;
 	vcpu->id = id;
 	vcpu->target = -1;
@@ -46,7 +37,7 @@ void vcpu_destroy(struct vcpu *vcpu)
 {
 	vgic_unregister_redist(vcpu);
 	vcpu_run_teardown(vcpu);
-	munmap(vcpu->run, vcpu->run_bytes);
+	run_pages_free(vcpu);
 	stats_page_destroy(vcpu->stats_page);
 	arm32_free(vcpu->arm32);
 	free(vcpu->sve);

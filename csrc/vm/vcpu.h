@@ -94,8 +94,7 @@ struct vcpu {
 	uint64_t sigmask;
 
 	/* KVM_RUN */
-	struct kvm_run *run;		/* the pages the caller maps, run_bytes of them */
-	size_t run_bytes;
+	struct kvm_run *run;		/* the pages the caller maps; NULL until run_pages_get() */
 	uintptr_t run_thread;		/* the thread that last ran it, 0: none */
 	bool ran_once;
 	struct counter_waiter waiter;

@@ -73,6 +73,25 @@ static void closing_everything_leaves_no_descriptor(void)
 	equal(count_open_descriptors(), before);
 }
 
+/* What a descriptor shows is made when somebody looks at it: a VM that is only made, set up and read needs none. */
+static void files_need_no_descriptors(void)
+{
+	struct kvmemu_file *system = open_system(NULL), *vm, *vcpu;
+	int before = count_open_descriptors();
+
+	vm = create_vm(system);
+	vcpu = create_vcpu(vm, 0, 0);
+	set(vcpu, REG_PC, 4);
+	equal(get(vcpu, REG_PC), 4);
+	equal(count_open_descriptors(), before);
+	equal(run_page(vcpu)->immediate_exit, 0);
+	ok(count_open_descriptors() > before);
+	kvmemu_close(vcpu);
+	kvmemu_close(vm);
+	equal(count_open_descriptors(), before);
+	kvmemu_close(system);
+}
+
 static void dup_is_one_more_reference(void)
 {
 	struct kvmemu_file *system = open_system(NULL), *vm = create_vm(system), *vcpu = create_vcpu(vm, 0, 0), *again;
@@ -159,6 +178,7 @@ int main(void)
 {
 	run(vm_lives_until_its_last_file_is_closed);
 	run(closing_everything_leaves_no_descriptor);
+	run(files_need_no_descriptors);
 	run(dup_is_one_more_reference);
 	run(close_of_nothing_is_allowed);
 	run(closed_vcpu_keeps_its_id);

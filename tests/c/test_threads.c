@@ -280,6 +280,43 @@ static void everything_at_once(void)
 	kvmemu_close(shared_system);
 }
 
+/* A vCPU's pages are made at the first look: whoever takes it, all threads see the same ones. */
+static _Atomic(void *) pages_of[NR_VCPUS];
+
+static void *look_at_pages(void *argument)
+{
+	struct worker *w = argument;
+
+	for (int i = 0; i < NR_VCPUS; i++) {
+		void *mine = run_page(shared_vcpu[i]), *first = NULL;
+
+		if (!atomic_compare_exchange_strong(&pages_of[i], &first, mine))
+			ok(mine == first);
+		if (choose(w, 2))
+			fails(try_call(shared_vcpu[i], KVM_RUN, (void *)1), EINVAL);
+	}
+	return NULL;
+}
+
+static void pages_are_made_once(void)
+{
+	struct worker workers[NR_THREADS];
+
+	shared_system = open_system(NULL);
+	for (int round = 0; round < ROUNDS / 100; round++) {
+		shared_vm = create_vm(shared_system);
+		for (unsigned int i = 0; i < NR_VCPUS; i++) {
+			shared_vcpu[i] = create_vcpu(shared_vm, i, 0);
+			atomic_store(&pages_of[i], NULL);
+		}
+		start_workers(workers, look_at_pages);
+		for (unsigned int i = 0; i < NR_VCPUS; i++)
+			kvmemu_close(shared_vcpu[i]);
+		kvmemu_close(shared_vm);
+	}
+	kvmemu_close(shared_system);
+}
+
 /* vCPUs that are made and then refused a descriptor are taken back, while others drive every vCPU there might be. */
 static atomic_int contested_vm;
 
@@ -327,6 +364,8 @@ int main(void)
 	kvmemu_fd_close(kvmemu_fd_open(host));	/* what the library opens once for itself */
 	before = count_open_descriptors();
 	run(everything_at_once);
+	equal(count_open_descriptors(), before);
+	run(pages_are_made_once);
 	equal(count_open_descriptors(), before);
 	run(refused_vcpus_leave_no_trace);
 	equal(count_open_descriptors(), before);
