@@ -61,8 +61,11 @@ int vcpu_prepare_join(struct vcpu *vcpu)
 
 void vcpu_join(struct vcpu *vcpu)
 {
-	vcpu->vm->vcpus[vcpu->index] = vcpu;
-	atomic_store_explicit(&vcpu->vm->nr_vcpus, vcpu->index + 1, memory_order_release);
+	struct vm *vm = vcpu->vm;
+
+	vm->vcpus[vcpu->index] = vcpu;
+	atomic_store_explicit(&vm->place_of_id[vcpu->id], vcpu->index + 1, memory_order_release);
+	atomic_store_explicit(&vm->nr_vcpus, vcpu->index + 1, memory_order_release);
 }
 
 void vcpu_discard(struct vcpu *vcpu)

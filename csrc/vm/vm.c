@@ -141,15 +141,9 @@ bool vm_on_vhe(const struct vm *vm)
 
 struct vcpu *vm_find_vcpu(struct vm *vm, uint32_t id)
 {
-	unsigned int n = atomic_load_explicit(&vm->nr_vcpus, memory_order_acquire);
+	unsigned int place = id < VM_MAX_VCPUS ? atomic_load_explicit(&vm->place_of_id[id], memory_order_acquire) : 0;
 
-	/* Ids mostly equal the order of creation. */
-	if (id < n && vm->vcpus[id]->id == id)
-		return vm->vcpus[id];
-	for (unsigned int i = 0; i < n; i++)
-		if (vm->vcpus[i]->id == id)
-			return vm->vcpus[i];
-	return NULL;
+	return place ? vm->vcpus[place - 1] : NULL;
 }
 
 int vm_check_extension(const struct kvmemu_host *host, const struct vm *vm, unsigned long cap)

@@ -43,6 +43,7 @@ struct vm {
 	/* In creation order; only ever grows, so that an index below nr_vcpus may be read without the lock. */
 	struct vcpu *vcpus[VM_MAX_VCPUS];
 	atomic_uint nr_vcpus;
+	_Atomic uint16_t place_of_id[VM_MAX_VCPUS];	/* in vcpus[], from 1; 0: there is none */
 	unsigned int created_vcpus;		/* with those whose creation is under way */
 	unsigned int max_vcpus;
 

@@ -102,8 +102,8 @@ class _Rest:
         pmu, timers = kvm.KVM_ARM_VCPU_PMU_V3_CTRL, kvm.KVM_ARM_VCPU_TIMER_CTRL
         get = functools.partial(Call.of_attr, kvm.KVM_GET_DEVICE_ATTR)
         # KVM does not tell whether the PMU was initialised. But then all writes are refused for
-        # that, before the value is looked at: this one has none.
-        ready = Call.of_attr(kvm.KVM_SET_DEVICE_ATTR, pmu, kvm.KVM_ARM_VCPU_PMU_V3_IRQ, None)
+        # that, before the value is looked at: this one, an SGI, is refused in any case.
+        ready = Call.of_attr(kvm.KVM_SET_DEVICE_ATTR, pmu, kvm.KVM_ARM_VCPU_PMU_V3_IRQ, 0)
         self._calls = Calls([
             Call(kvm.KVM_GET_MP_STATE, bytes(8)),
             Call(kvm.KVM_GET_VCPU_EVENTS, bytes(64)),
