@@ -110,6 +110,12 @@ KVMEMU_API long kvmemu_get_reg(struct kvmemu_file *vcpu, uint64_t id, void *valu
 KVMEMU_API long kvmemu_set_reg(struct kvmemu_file *vcpu, uint64_t id, const void *value);
 
 /*
+ * KVM_IRQ_LINE without the indirection of struct kvm_irq_level; irq has the interrupt's type, vCPU and number as there.
+ * Returns 0 or -errno.
+ */
+KVMEMU_API long kvmemu_irq_line(struct kvmemu_file *vm, uint32_t irq, uint32_t level);
+
+/*
  * Device attributes many at a time: reads or writes n attributes of one group of a device in one call, with the locks
  * taken once. values: their values one after another, without padding, each as long as the group's attributes are: 4
  * bytes for registers of frames and line levels, 8 for system registers. Each attribute is checked as KVM_GET_DEVICE_ATTR

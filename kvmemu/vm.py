@@ -23,7 +23,6 @@ from kvmemu.constants import (
     KVM_DEV_TYPE_ARM_VGIC_V3,
     KVM_ENABLE_CAP,
     KVM_GET_DIRTY_LOG,
-    KVM_IRQ_LINE,
     KVM_SET_USER_MEMORY_REGION,
     KVM_VGIC_V2_ADDR_TYPE_CPU,
     KVM_VGIC_V2_ADDR_TYPE_DIST,
@@ -36,6 +35,7 @@ from kvmemu.gic import Gic, VgicV2, VgicV3
 from kvmemu.stats import Statistics, read_statistics
 from kvmemu.vcpu import Vcpu
 
+_SPI = KVM_ARM_IRQ_TYPE_SPI << KVM_ARM_IRQ_TYPE_SHIFT
 VIRT_DIST = 0x0800_0000  # where QEMU's virt machine has its GIC
 VIRT_CPU = 0x0801_0000
 VIRT_REDIST = 0x080A_0000
@@ -275,7 +275,7 @@ class Vm(File):
         Raises:
             KvmError: ENXIO without a GIC in the kernel, EINVAL if there is no such interrupt.
         """
-        self.irq_line(KVM_ARM_IRQ_TYPE_SPI << KVM_ARM_IRQ_TYPE_SHIFT | intid, level)
+        self.irq_line(_SPI | intid, level)
 
     def irq_line(self, irq: int, level: bool) -> None:
         """KVM_IRQ_LINE. irq: type in bits 27:24, vCPU in 31:28 and 23:16, number in 15:0.
@@ -284,7 +284,9 @@ class Vm(File):
             KvmError: ENXIO for an interrupt of a controller the VM does not have, EINVAL for a
                 number out of range.
         """
-        self.ioctl(KVM_IRQ_LINE, ffi.new("uint32_t[2]", (irq, level)))
+        result = lib.kvmemu_irq_line(self._handle or self.handle(), irq, level)
+        if result < 0:
+            raise kvm_error(-result, f"KVM_IRQ_LINE of {irq:#x} on {self}")
 
     def stats(self) -> Statistics:
         """KVM_GET_STATS_FD: this VM's statistics as they are now."""

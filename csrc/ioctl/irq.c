@@ -50,3 +50,10 @@ long msi_signal(struct call *call)
 		return -EINVAL;
 	return msi_inject(call->vm, &msi);
 }
+
+long kvmemu_irq_line(struct kvmemu_file *vm, uint32_t irq, uint32_t level)
+{
+	const struct kvm_irq_level line = { .irq = irq, .level = level };
+
+	return kvmemu_ioctl(vm, KVM_IRQ_LINE, (uintptr_t)&line, NULL);
+}
