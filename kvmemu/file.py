@@ -18,6 +18,11 @@ from kvmemu.errors import KvmError, check, kvm_error
 
 F = TypeVar("F", bound="File")
 
+# Types of memory, looked up once; and memory that the core fills, so that it need not be zeroed.
+BYTES, COUNT, WORDS = (ffi.typeof(name) for name in ("char[]", "size_t *", "uint64_t[]"))
+_CREATED = ffi.typeof("struct kvmemu_file **")
+new_filled = ffi.new_allocator(should_clear_after_alloc=False)
+
 
 class File:
     """An open file of the core. A context manager; closed when it is left or collected."""
@@ -94,7 +99,7 @@ class File:
 
     def _create(self, request: int, arg: int) -> Any:
         """The core's file that a request creates."""
-        created = ffi.new("struct kvmemu_file **")
+        created = new_filled(_CREATED)
         result = lib.kvmemu_ioctl(self.handle(), request, arg & 0xFFFFFFFFFFFFFFFF, created)
         if result < 0:
             raise kvm_error(-result, f"{request_name(request)} on {self}")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kvmemu import constants as kvm
 from kvmemu._core import ffi, lib
 from kvmemu.errors import KvmError, check, kvm_error
-from kvmemu.file import File
+from kvmemu.file import BYTES, COUNT, WORDS, File, new_filled
 from kvmemu.gic_registers import GicRegister, gic_register_at, gic_registers
 
 if TYPE_CHECKING:
@@ -65,12 +66,11 @@ class Device(File):
             KvmError: what the first attribute that failed gave.
         """
         count = len(attrs) // 8
-        values = ffi.new("char[]", count * size or 1)
-        room, done = count * size, ffi.new("size_t *")
+        room, done = count * size, new_filled(COUNT)
+        values = new_filled(BYTES, room or 1)
         result = lib.kvmemu_get_attrs(
-            self.handle(), group, ffi.from_buffer("uint64_t[]", attrs), count, values, room,
-            done,
-        )  # fmt: skip
+            self.handle(), group, ffi.from_buffer(WORDS, attrs), count, values, room, done
+        )
         if result < 0:
             raise self._batch_error("reading", result, group, attrs, done[0])
         data: bytes = ffi.buffer(values, room)[:]
@@ -82,9 +82,9 @@ class Device(File):
         Raises:
             KvmError: what the first attribute that failed gave; those before it are set.
         """
-        done = ffi.new("size_t *")
+        done = new_filled(COUNT)
         result = lib.kvmemu_set_attrs(
-            self.handle(), group, ffi.from_buffer("uint64_t[]", attrs), len(attrs) // 8,
+            self.handle(), group, ffi.from_buffer(WORDS, attrs), len(attrs) // 8,
             ffi.from_buffer(values), len(values), done,
         )  # fmt: skip
         if result < 0:
@@ -379,13 +379,14 @@ class VgicV3(Gic):
         """
         found: list[tuple[int, int]] = []
         kind = kvm.KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION
+        group = kvm.KVM_DEV_ARM_VGIC_GRP_ADDR
         while True:
-            try:
-                region = self.get_device_attr(
-                    kvm.KVM_DEV_ARM_VGIC_GRP_ADDR, kind, value=len(found)
-                )
-            except FileNotFoundError:
+            result, region = self.try_device_attr(
+                kvm.KVM_GET_DEVICE_ATTR, group, kind, len(found)
+            )
+            if result == -errno.ENOENT:
                 return found
+            check(result, f"redistributor regions of {self}")
             found.append((region & _REGION_BASE_MASK, region >> _REGION_COUNT_SHIFT))
 
     def add_region(self, index: int, base: int, count: int) -> None:

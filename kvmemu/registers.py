@@ -7,7 +7,7 @@ import functools
 from array import array
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kvmemu._core import ffi, lib
 
@@ -109,6 +109,11 @@ class RegisterIds(tuple[int, ...]):
     def packed(self) -> bytes:
         """One after another: uint64 of the machine's byte order."""
         return array("Q", self).tobytes()
+
+    @functools.cached_property
+    def pointer(self) -> Any:
+        """The same, as the core takes it."""
+        return ffi.from_buffer("uint64_t[]", self.packed)
 
     @functools.cached_property
     def nr_bytes(self) -> int:

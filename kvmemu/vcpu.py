@@ -28,8 +28,8 @@ from kvmemu.constants import (
     KVM_SET_MP_STATE,
     KVM_SET_VCPU_EVENTS,
 )
-from kvmemu.errors import check, kvm_error
-from kvmemu.file import File
+from kvmemu.errors import KvmError, check, kvm_error
+from kvmemu.file import BYTES, COUNT, WORDS, File, new_filled
 from kvmemu.registers import RegisterIds, Registers, name_of, reg_bytes
 from kvmemu.stats import Statistics, read_statistics
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from kvmemu.vm import Vm
 
 _MAX_BYTES = 256
-_U64 = "uint64_t[]"
 _EVENTS = "<BBB5xQ48x"
 
 
@@ -86,7 +85,7 @@ class Vcpu(File):
 
     @functools.cached_property
     def _value(self) -> Any:
-        return ffi.new(_U64, _MAX_BYTES // 8)
+        return ffi.new(WORDS, _MAX_BYTES // 8)
 
     def __str__(self) -> str:
         return f"vCPU {self.id}"
@@ -145,7 +144,7 @@ class Vcpu(File):
     @property
     def events(self) -> VcpuEvents:
         """KVM_GET_VCPU_EVENTS."""
-        data = ffi.new(_U64, 8)
+        data = ffi.new(WORDS, 8)
         self.ioctl(KVM_GET_VCPU_EVENTS, data)
         flags = data[0]  # serror_pending, serror_has_esr, ext_dabt_pending
         return VcpuEvents(flags & 0xFF != 0, data[1] if flags >> 8 & 0xFF else None)
@@ -182,7 +181,7 @@ class Vcpu(File):
         """
         if self._ids is not None:
             return self._ids
-        room = ffi.new(_U64, self.vm.nr_reg_list + 1)
+        room = ffi.new(WORDS, self.vm.nr_reg_list + 1)
         room[0] = self.vm.nr_reg_list
         address = int(ffi.cast("unsigned long", room))
         result = lib.kvmemu_ioctl(self.handle(), KVM_GET_REG_LIST, address, ffi.NULL)
@@ -223,19 +222,11 @@ class Vcpu(File):
             call = f"KVM_SET_ONE_REG of {name_of(register_id)} to {value:#x} on {self}"
             raise kvm_error(-size, call)
 
-    def _batch(self, access: Any, ids: Sequence[int], data: Any, what: str) -> None:
-        done = ffi.new("size_t *")
-        packed = ffi.from_buffer(_U64, ids.packed) if isinstance(ids, RegisterIds) else list(ids)
-        result = access(self.handle(), packed, len(ids), data, len(data), done)
-        if result < 0:
-            at = f"{name_of(ids[done[0]])}" if done[0] < len(ids) else "the end"
-            raise kvm_error(-result, f"{what} at {at} on {self}")
-
     def get_regs(self, ids: Sequence[int]) -> bytes:
         """Many registers in one crossing.
 
         Args:
-            ids: register ids.
+            ids: register ids; register_ids() has them in the form that costs least.
 
         Returns:
             Their values one after another, little-endian, each of its register's size.
@@ -243,11 +234,17 @@ class Vcpu(File):
         Raises:
             KvmError: what the first register that failed gave.
         """
-        size = ids.nr_bytes if isinstance(ids, RegisterIds) else sum(map(reg_bytes, ids))
-        data = ffi.new("char[]", size or 1)
-        self._batch(lib.kvmemu_get_regs, ids, data, "reading registers")
-        result: bytes = ffi.buffer(data, size)[:]
-        return result
+        if not isinstance(ids, RegisterIds):
+            ids = RegisterIds(ids)
+        size, done = ids.nr_bytes, new_filled(COUNT)
+        values = new_filled(BYTES, size or 1)
+        result = lib.kvmemu_get_regs(
+            self._handle or self.handle(), ids.pointer, len(ids), values, size, done
+        )
+        if result < 0:
+            raise self._batch_error(result, "reading registers", ids, done[0])
+        data: bytes = ffi.buffer(values, size)[:]
+        return data
 
     def set_regs(self, ids: Sequence[int], values: bytes | bytearray) -> None:
         """Many registers in one crossing; values as get_regs() gives them.
@@ -255,7 +252,19 @@ class Vcpu(File):
         Raises:
             KvmError: what the first register that failed gave; those before it are written.
         """
-        self._batch(lib.kvmemu_set_regs, ids, ffi.from_buffer(values), "writing registers")
+        if not isinstance(ids, RegisterIds):
+            ids = RegisterIds(ids)
+        done = new_filled(COUNT)
+        result = lib.kvmemu_set_regs(
+            self._handle or self.handle(), ids.pointer, len(ids), ffi.from_buffer(values),
+            len(values), done,
+        )  # fmt: skip
+        if result < 0:
+            raise self._batch_error(result, "writing registers", ids, done[0])
+
+    def _batch_error(self, result: int, what: str, ids: Sequence[int], done: int) -> KvmError:
+        at = f"{name_of(ids[done])}" if done < len(ids) else "the end"
+        return kvm_error(-result, f"{what} at {at} on {self}")
 
     # ---- running, statistics ----
 

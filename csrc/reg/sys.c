@@ -3,6 +3,7 @@
 #include "sys.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "../machine/host.h"
@@ -167,11 +168,27 @@ int sys_reg_set(struct vcpu *vcpu, uint64_t id, const struct reg_input *input)
 	return write_row(vcpu, reg, val);
 }
 
-void sysregs_reset(struct vcpu *vcpu)
+/* The registers that a reset sets: a third of all. Every new vCPU is reset, so that the others are left out once. */
+static uint16_t resettable[SR_COUNT];
+static unsigned int nr_resettable;
+
+static void find_resettable(void)
 {
 	for (unsigned int i = 0; i < SR_COUNT; i++)
 		if (sys_rows[i].reset)
-			vcpu->sys[home(&sys_rows[i], (enum sysreg)i)] = sys_rows[i].reset(vcpu, &sys_rows[i]);
+			resettable[nr_resettable++] = (uint16_t)i;
+}
+
+void sysregs_reset(struct vcpu *vcpu)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, find_resettable);
+	for (unsigned int i = 0; i < nr_resettable; i++) {
+		const struct sys_row *row = &sys_rows[resettable[i]];
+
+		vcpu->sys[home(row, (enum sysreg)resettable[i])] = row->reset(vcpu, row);
+	}
 }
 
 void sysregs_pass_hardware(struct vcpu *vcpu)

@@ -204,18 +204,22 @@ static unsigned int nr_features(const struct vcpu *vcpu)
  */
 static int take_features(struct vcpu *vcpu, const uint32_t features[7])
 {
+	unsigned int known = nr_features(vcpu);
 	bool again = vcpu_initialized(vcpu);
 
-	for (unsigned int i = 0; i < 7 * 32; i++) {
-		bool set = features[i / 32] >> i % 32 & 1;
+	for (unsigned int i = 0; i < known; i++) {
+		bool set = features[0] >> i & 1;
 
-		if (set && i >= nr_features(vcpu))
-			return -ENOENT;
-		if (again && i < nr_features(vcpu) && vcpu_has_feature(vcpu, i) != set)
+		if (again && vcpu_has_feature(vcpu, i) != set)
 			return -EINVAL;
 		if (set)
 			vcpu->features |= 1u << i;
 	}
+	if (features[0] >> known)
+		return -ENOENT;
+	for (unsigned int i = 1; i < 7; i++)
+		if (features[i])
+			return -ENOENT;
 	return 0;
 }
 

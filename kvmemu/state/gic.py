@@ -13,6 +13,8 @@ import errno
 import functools
 import itertools
 import struct
+import sys
+from array import array
 from collections.abc import Iterable, Sequence
 
 from kvmemu import constants as kvm
@@ -43,8 +45,26 @@ _ALL_ONES = 0xFFFFFFFF
 
 
 def _pack(attrs: Iterable[int]) -> bytes:
-    attrs = tuple(attrs)
-    return struct.pack(f"={len(attrs)}Q", *attrs)
+    return array("Q", attrs).tobytes()
+
+
+class _Offsets:
+    """Offsets of registers that each of several vCPUs has."""
+
+    def __init__(self, offsets: Iterable[int]) -> None:
+        # As one long number: adding the same to all of them is then one addition.
+        packed = _pack(offsets)
+        self._bytes = len(packed)
+        self._number = int.from_bytes(packed, sys.byteorder)
+        self._ones = int.from_bytes(_pack([1] * (len(packed) // 8)), sys.byteorder)
+
+    def of(self, whose: int) -> bytes:
+        """One vCPU's attributes, packed; whose has the bits that name it."""
+        return (self._number + whose * self._ones).to_bytes(self._bytes, sys.byteorder)
+
+    def of_all(self, whose: Iterable[int]) -> bytes:
+        """Those of several vCPUs, one after another."""
+        return b"".join(map(self.of, whose))
 
 
 def _offsets(register: GicRegister) -> Iterable[int]:
@@ -72,7 +92,7 @@ def _is_banked(register: GicRegister) -> bool:
 
 
 @functools.cache
-def _frame_offsets(version: int, frame: str, nr_irqs: int, part: str) -> tuple[int, ...]:
+def _frame(version: int, frame: str, nr_irqs: int, part: str) -> _Offsets:
     """Which accesses save a part of a frame, in the order in which they are restored.
 
     Args:
@@ -93,7 +113,7 @@ def _frame_offsets(version: int, frame: str, nr_irqs: int, part: str) -> tuple[i
         }[part]
         if mine and _exists(register, nr_irqs):
             wanted += _offsets(register)
-    return tuple(wanted)
+    return _Offsets(wanted)
 
 
 @functools.cache
@@ -103,22 +123,12 @@ def _clearers(version: int, frame: str) -> dict[int, int]:
     return {r.offset: r.cleared_by for r in registers if r.restore and r.cleared_by}
 
 
-@functools.lru_cache(maxsize=4096)
-def _attrs(version: int, frame: str, nr_irqs: int, part: str, whose: int) -> bytes:
-    return _pack(whose | offset for offset in _frame_offsets(version, frame, nr_irqs, part))
-
-
 @functools.cache
-def _icc_offsets(pri_bits: int) -> tuple[int, ...]:
+def _icc(pri_bits: int) -> _Offsets:
     nr_apr = _NR_APR.get(pri_bits, 1)
     unneeded = {f"ICC_AP{group}R{n}_EL1" for group in (0, 1) for n in range(nr_apr, 4)}
     registers = _in_order(gic_registers(3, "icc").values())
-    return tuple(r.offset for r in registers if r.name not in unneeded)
-
-
-@functools.lru_cache(maxsize=4096)
-def _icc_attrs(pri_bits: int, whose: int) -> bytes:
-    return _pack(whose | offset for offset in _icc_offsets(pri_bits))
+    return _Offsets(r.offset for r in registers if r.name not in unneeded)
 
 
 @functools.cache
@@ -136,16 +146,14 @@ def _v3_attrs(nr_irqs: int, whose: tuple[int, ...]) -> tuple[tuple[int, bytes, i
     Args:
         whose: the vCPUs' affinities.
     """
-    tables = [_attrs(3, "gicr", nr_irqs, "tables", who) for who in whose]
-    others = [_attrs(3, "gicr", nr_irqs, "others", who) for who in whose]
-    levels = [who | LINE_LEVEL for who in whose]
     shared = range(NR_PRIVATE_IRQS, nr_irqs, 32)
+    levels = [who | LINE_LEVEL for who in whose]
     levels += [who | LINE_LEVEL | intid for who in whose[:1] for intid in shared]
     return (
-        (DIST, _attrs(3, "gicd", nr_irqs, "control", 0), 4),
-        (REDIST, b"".join(tables), 4),
-        (DIST, _attrs(3, "gicd", nr_irqs, "shared", 0), 4),
-        (REDIST, b"".join(others), 4),
+        (DIST, _frame(3, "gicd", nr_irqs, "control").of(0), 4),
+        (REDIST, _frame(3, "gicr", nr_irqs, "tables").of_all(whose), 4),
+        (DIST, _frame(3, "gicd", nr_irqs, "shared").of(0), 4),
+        (REDIST, _frame(3, "gicr", nr_irqs, "others").of_all(whose), 4),
         (LEVELS, _pack(levels), 4),
     )
 
@@ -160,14 +168,14 @@ def _cpu_attrs(ctlr: bytes, whose: tuple[int, ...]) -> bytes:
     """How many active priority registers a vCPU has depends on its bits of priority."""
     values = struct.unpack(f"={len(whose)}Q", ctlr)
     pri_bits = [(value >> _PRI_BITS_SHIFT & 7) + 1 for value in values]
-    return b"".join(map(_icc_attrs, pri_bits, whose))
+    return b"".join([_icc(bits).of(who) for bits, who in zip(pri_bits, whose, strict=True)])
 
 
 def _v2_attrs(nr_irqs: int, whose: Sequence[int]) -> Iterable[tuple[int, bytes, int]]:
-    banked = [_attrs(2, "gicd", nr_irqs, "banked", who) for who in whose]
-    control = _attrs(2, "gicd", nr_irqs, "control", 0)
-    yield DIST, b"".join([control, *banked, _attrs(2, "gicd", nr_irqs, "shared", 0)]), 4
-    yield CPU, b"".join([_attrs(2, "gicc", nr_irqs, "all", who) for who in whose]), 4
+    control = _frame(2, "gicd", nr_irqs, "control").of(0)
+    banked = _frame(2, "gicd", nr_irqs, "banked").of_all(whose)
+    yield DIST, control + banked + _frame(2, "gicd", nr_irqs, "shared").of(0), 4
+    yield CPU, _frame(2, "gicc", nr_irqs, "all").of_all(whose), 4
 
 
 def _affinities(vcpus: Sequence[Vcpu]) -> list[int]:
@@ -212,28 +220,28 @@ def _save_v2(gic: VgicV2) -> GicState:
     )
 
 
-def _is_initialized(gic: VgicV3) -> bool:
-    """Only then has it registers; else, and while a vCPU is running, EBUSY."""
-    if not gic.vm.vcpus:
-        return False
+def _control(gic: VgicV3, whose: tuple[int, ...]) -> bytes | None:
+    """Each vCPU's ICC_CTLR_EL1. None for a GIC that is not initialised: only then has it registers;
+    else, and while a vCPU is running, EBUSY.
+    """
+    if not whose:
+        return None
     try:
-        gic.get_attrs(DIST, _pack([0]), 4)
+        return gic.get_attrs(ICC, _ctlr_attrs(whose), 8)
     except KvmError as error:
         if error.errno != errno.EBUSY:
             raise
-        return False
-    return True
+        return None
 
 
 def _save_v3(gic: VgicV3, affinities: Sequence[int] | None) -> GicState:
     regions = gic.regions()
     unbounded = bool(regions) and regions[0][1] == 0
-    initialized = _is_initialized(gic)
     nr_irqs = gic.nr_irqs
+    whose = tuple(_affinities(gic.vm.vcpus) if affinities is None else affinities)
+    ctlr = _control(gic, whose)
     blocks: tuple[AttrBlock, ...] = ()
-    if initialized:
-        whose = tuple(_affinities(gic.vm.vcpus) if affinities is None else affinities)
-        ctlr = gic.get_attrs(ICC, _ctlr_attrs(whose), 8)
+    if ctlr is not None:
         cpus = ICC, _cpu_attrs(ctlr, whose), 8
         blocks = tuple(
             AttrBlock(group, attrs, gic.get_attrs(group, attrs, size), size)
@@ -245,7 +253,7 @@ def _save_v3(gic: VgicV3, affinities: Sequence[int] | None) -> GicState:
         dist=gic.address(kvm.KVM_VGIC_V3_ADDR_TYPE_DIST),
         redist=regions[0][0] if unbounded else None,
         regions=() if unbounded else tuple(regions),
-        initialized=initialized,
+        initialized=ctlr is not None,
         blocks=blocks,
     )
 

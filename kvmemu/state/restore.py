@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import functools
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 
 from kvmemu import constants as kvm
-from kvmemu.calls import ATTR_BYTES, Call, Calls
+from kvmemu.calls import ATTR_BYTES, Call, Calls, Plan
 from kvmemu.errors import KvmError, RestoreError, kvm_error
 from kvmemu.registers import RegisterIds, name_of, reg_bytes
 from kvmemu.state.gic import create_gic, restore_gic
@@ -21,49 +21,71 @@ COUNTERS = frozenset((kvm.KVM_REG_ARM_TIMER_CNT, kvm.KVM_REG_ARM32_TIMER_CNT))
 _LEFT_OUT = frozenset({*COUNTERS, kvm.KVM_REG_ARM64_SVE_VLS})
 _PMU = kvm.KVM_ARM_VCPU_PMU_V3_CTRL
 _TIMERS = kvm.KVM_ARM_VCPU_TIMER_CTRL
-_NO_DEVICES = VcpuDevices()
 
 
 class _Initialiser:
-    """Initialises vCPUs as the saved ones were. For one thread."""
+    """Initialises vCPUs as saved ones with the same target and features were. For one thread."""
 
-    def __init__(self) -> None:
-        self._calls: dict[tuple[int, tuple[int, ...]], Calls] = {}
+    def __init__(self, like: VcpuState) -> None:
+        data = Vcpu.init_data(like.features, like.target)
+        self._like = like.target, like.features
+        self._calls = Calls(Plan([Call(kvm.KVM_ARM_VCPU_INIT, data)]))
+        self._has_sve = kvm.KVM_ARM_VCPU_SVE in like.features
+
+    def suits(self, state: VcpuState) -> bool:
+        """Whether it initialises vCPUs of this kind."""
+        return self._like == (state.target, state.features)
 
     def do(self, vcpu: Vcpu, state: VcpuState) -> None:
         """KVM_ARM_VCPU_INIT; vector lengths before SVE is finalized."""
-        key = state.target, state.features
-        calls = self._calls.get(key)
-        if calls is None:
-            data = vcpu.init_data(state.features, state.target)
-            calls = self._calls[key] = Calls([Call(kvm.KVM_ARM_VCPU_INIT, data)])
-        result = calls.result(calls.make(vcpu), 0)
-        if result < 0:
-            raise kvm_error(-result, f"KVM_ARM_VCPU_INIT on {vcpu}")
-        if kvm.KVM_ARM_VCPU_SVE not in state.features:
-            return
-        vls = state.registers.get(kvm.KVM_REG_ARM64_SVE_VLS)
-        if vls is not None:
-            vcpu.set_one_reg(kvm.KVM_REG_ARM64_SVE_VLS, vls)
-        vcpu.finalize(kvm.KVM_ARM_VCPU_SVE)
+        after = self._calls.make_as_before(vcpu)
+        if after is not None:
+            result = self._calls.result(after, 0)
+            if result < 0:
+                raise kvm_error(-result, f"KVM_ARM_VCPU_INIT on {vcpu}")
+            self._calls.expect(after)
+        if self._has_sve:
+            vls = state.registers.get(kvm.KVM_REG_ARM64_SVE_VLS)
+            if vls is not None:
+                vcpu.set_one_reg(kvm.KVM_REG_ARM64_SVE_VLS, vls)
+            vcpu.finalize(kvm.KVM_ARM_VCPU_SVE)
 
 
-@functools.lru_cache(maxsize=64)
-def _plan(ids: RegisterIds) -> tuple[RegisterIds, tuple[slice, ...]]:
-    """Which registers to write, and where their values are among all."""
-    wanted: list[int] = []
-    parts: list[slice] = []
-    at = begin = 0
-    for register_id in ids:
-        size = reg_bytes(register_id)
-        if register_id in _LEFT_OUT:
-            parts.append(slice(begin, at))
-            begin = at + size
-        else:
-            wanted.append(register_id)
-        at += size
-    parts.append(slice(begin, at))
-    return RegisterIds(wanted), tuple(parts)
+def _create_vcpus(vm: Vm, states: Iterable[VcpuState]) -> None:
+    initialiser = None
+    for state in states:
+        if initialiser is None or not initialiser.suits(state):
+            initialiser = _Initialiser(state)
+        initialiser.do(vm.create_vcpu(state.id), state)
+
+
+class _Registers:
+    """Writes the registers of vCPUs that have the same: all but those that are left out."""
+
+    def __init__(self, ids: Sequence[int]) -> None:
+        wanted: list[int] = []
+        parts: list[slice] = []
+        at = begin = 0
+        for register_id in ids:
+            size = reg_bytes(register_id)
+            if register_id in _LEFT_OUT:
+                parts.append(slice(begin, at))
+                begin = at + size
+            else:
+                wanted.append(register_id)
+            at += size
+        parts.append(slice(begin, at))
+        self._ids, self._parts = RegisterIds(wanted), parts
+
+    def write(self, vcpu: Vcpu, state: VcpuState) -> None:
+        values = b"".join([state.values[part] for part in self._parts])
+        try:
+            vcpu.set_regs(self._ids, values)
+        except KvmError as error:
+            raise _explain(vcpu, state, error) from error
+
+
+_registers = functools.lru_cache(maxsize=64)(_Registers)
 
 
 def _explain(vcpu: Vcpu, state: VcpuState, error: KvmError) -> RestoreError:
@@ -85,59 +107,44 @@ def _explain(vcpu: Vcpu, state: VcpuState, error: KvmError) -> RestoreError:
     return RestoreError(str(error))
 
 
-def restore_vcpu(vcpu: Vcpu, state: VcpuState) -> None:
-    """Write one vCPU, except for the counter."""
-    ids, parts = _plan(
-        state.ids if isinstance(state.ids, RegisterIds) else RegisterIds(state.ids)
-    )
-    values = b"".join([state.values[part] for part in parts])
-    try:
-        vcpu.set_regs(ids, values)
-    except KvmError as error:
-        raise _explain(vcpu, state, error) from error
-    # A new vCPU has no SError, and is runnable.
-    if state.events.serror_pending:
-        vcpu.events = state.events
-    if state.mp_state != kvm.KVM_MP_STATE_RUNNABLE:
-        vcpu.mp_state = state.mp_state
-
-
 class _Devices:
     """Restores the interrupts of vCPUs' PMUs and timers: once the GIC is initialised. For one
     thread.
     """
 
-    def __init__(self) -> None:
-        self._calls: dict[VcpuDevices, Calls] = {}
+    def __init__(self, like: VcpuDevices) -> None:
+        self._timers = _timers(like)
+        self._calls = Calls(_devices_plan(like))
 
-    def do(self, vcpu: Vcpu, state: VcpuDevices) -> None:
-        """Of one vCPU."""
-        if state == _NO_DEVICES:
+    def do(self, vcpu: Vcpu) -> None:
+        after = self._calls.make_as_before(vcpu)
+        if after is None:
             return
-        calls = self._calls.get(state)
-        if calls is None:
-            calls = self._calls[state] = Calls(list(self._plan(state)))
-        after = calls.make(vcpu)
-        failed = calls.first_error(after)
+        failed = self._calls.first_error(after)
         if failed is not None:
             raise kvm_error(-failed[1], f"device attributes of {vcpu}")
         # The first calls have read the timers' interrupts. Writing one writes those of all vCPUs.
-        for n, (attr, intid) in enumerate(_timers(state)):
-            if calls.number(after, n, ATTR_BYTES) != intid:
+        different = False
+        for n, (attr, intid) in enumerate(self._timers):
+            if self._calls.number(after, n, ATTR_BYTES) != intid:
                 vcpu.set_device_attr(_TIMERS, attr, intid, 4)
+                different = True
+        if not different:
+            self._calls.expect(after)
 
-    @staticmethod
-    def _plan(state: VcpuDevices) -> Iterator[Call]:
-        for attr, _ in _timers(state):
-            yield Call.of_attr(kvm.KVM_GET_DEVICE_ATTR, _TIMERS, attr)
-        write = functools.partial(Call.of_attr, kvm.KVM_SET_DEVICE_ATTR)
-        if state.pmu_intid is not None:
-            yield write(_PMU, kvm.KVM_ARM_VCPU_PMU_V3_IRQ, state.pmu_intid)
-        if state.pmu_ready:
-            yield write(_PMU, kvm.KVM_ARM_VCPU_PMU_V3_INIT, None)
-        if state.pvtime_ipa is not None:
-            group, attr = kvm.KVM_ARM_VCPU_PVTIME_CTRL, kvm.KVM_ARM_VCPU_PVTIME_IPA
-            yield write(group, attr, state.pvtime_ipa)
+
+@functools.lru_cache(maxsize=64)
+def _devices_plan(state: VcpuDevices) -> Plan:
+    write = functools.partial(Call.of_attr, kvm.KVM_SET_DEVICE_ATTR)
+    calls = [Call.of_attr(kvm.KVM_GET_DEVICE_ATTR, _TIMERS, attr) for attr, _ in _timers(state)]
+    if state.pmu_intid is not None:
+        calls.append(write(_PMU, kvm.KVM_ARM_VCPU_PMU_V3_IRQ, state.pmu_intid))
+    if state.pmu_ready:
+        calls.append(write(_PMU, kvm.KVM_ARM_VCPU_PMU_V3_INIT, None))
+    if state.pvtime_ipa is not None:
+        group, attr = kvm.KVM_ARM_VCPU_PVTIME_CTRL, kvm.KVM_ARM_VCPU_PVTIME_IPA
+        calls.append(write(group, attr, state.pvtime_ipa))
+    return Plan(calls)
 
 
 def _timers(state: VcpuDevices) -> list[tuple[int, int]]:
@@ -147,6 +154,27 @@ def _timers(state: VcpuDevices) -> list[tuple[int, int]]:
         (kvm.KVM_ARM_VCPU_TIMER_IRQ_PTIMER, state.ptimer_intid),
     )
     return [(attr, intid) for attr, intid in both if intid is not None]
+
+
+class _VcpuRestorer:
+    """Restores vCPUs, except for the counter, one after another. Neighbours mostly are alike."""
+
+    def __init__(self) -> None:
+        self._like: VcpuDevices | None = None
+        self._ids: Sequence[int] | None = None
+
+    def restore(self, vcpu: Vcpu, state: VcpuState) -> None:
+        if state.devices is not self._like and state.devices != self._like:
+            self._like, self._devices = state.devices, _Devices(state.devices)
+        self._devices.do(vcpu)
+        if state.ids is not self._ids:
+            self._ids, self._registers = state.ids, _registers(state.ids)
+        self._registers.write(vcpu, state)
+        # A new vCPU has no SError, and is runnable.
+        if state.events.serror_pending:
+            vcpu.events = state.events
+        if state.mp_state != kvm.KVM_MP_STATE_RUNNABLE:
+            vcpu.mp_state = state.mp_state
 
 
 def _check(state: VmState, vm: Vm) -> None:
@@ -197,13 +225,11 @@ def restore(state: VmState, vm: Vm) -> None:
     _check(state, vm)
     try:
         _restore_memory(state, vm)
-        initialiser, devices = _Initialiser(), _Devices()
-        for vcpu_state in state.vcpus:
-            initialiser.do(vm.create_vcpu(vcpu_state.id), vcpu_state)
+        _create_vcpus(vm, state.vcpus)
         gic = create_gic(vm, state.gic) if state.gic is not None else None
+        restorer = _VcpuRestorer()
         for vcpu, vcpu_state in zip(vm.vcpus, state.vcpus, strict=True):
-            devices.do(vcpu, vcpu_state.devices)
-            restore_vcpu(vcpu, vcpu_state)
+            restorer.restore(vcpu, vcpu_state)
         if gic is not None and state.gic is not None:
             restore_gic(gic, state.gic)
         _restore_counter(vm, state)
@@ -215,5 +241,9 @@ def _restore_counter(vm: Vm, state: VmState) -> None:
     if not state.vcpus:
         return
     first = state.vcpus[0]
-    for register_id in COUNTERS.intersection(first.ids):
-        vm.vcpus[0].set_one_reg(register_id, first.registers[register_id])
+    ids = first.ids if isinstance(first.ids, RegisterIds) else RegisterIds(first.ids)
+    for register_id in COUNTERS:
+        at = ids.places.get(register_id)
+        if at is not None:
+            value = first.values[at : at + reg_bytes(register_id)]
+            vm.vcpus[0].set_one_reg(register_id, int.from_bytes(value, "little"))

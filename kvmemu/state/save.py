@@ -8,7 +8,7 @@ import functools
 import struct
 
 from kvmemu import constants as kvm
-from kvmemu.calls import ATTR_BYTES, Call, Calls
+from kvmemu.calls import ATTR_BYTES, Call, Calls, Plan
 from kvmemu.errors import check
 from kvmemu.gic import affinity_attr
 from kvmemu.registers import RegisterIds, find
@@ -42,37 +42,39 @@ _NOWHERE = (1 << 64) - 1  # KVM_ARM_VCPU_PVTIME_IPA of a vCPU without
 
 # ---- features ----
 
-_U64 = struct.Struct("<Q").unpack_from
+_U64 = struct.Struct("=Q").unpack_from
 
 
-@functools.lru_cache(maxsize=64)
-def _places(ids: RegisterIds) -> tuple[int | None, ...]:
-    """Where the values of PSCI_VERSION and PSTATE are, if they are among these registers."""
-    psci = _PSCI_VERSION_ARM32 if _PSCI_VERSION_ARM32 in ids.places else _PSCI_VERSION
-    return tuple(ids.places.get(register) for register in (psci, _PSTATE))
+class _Layout:
+    """What a list of registers tells of the vCPUs that have it, worked out once for all of them."""
 
-
-def features_of(vcpu: Vcpu, ids: RegisterIds, values: bytes) -> tuple[int, ...]:
-    """The features a vCPU was initialised with, which KVM does not tell: found by what it has.
-
-    KVM_ARM_VCPU_POWER_OFF is left out; the vCPU's mp_state says more.
-    """
-    psci_at, pstate_at = _places(ids)
-    psci_0_2 = psci_at is not None and _U64(values, psci_at)[0] != _PSCI_0_1
-    pstate = _U64(values, pstate_at)[0] if pstate_at is not None else 0
-    el1_32bit = pstate & 0x10 != 0 and _el1_is_32bit(vcpu, pstate)
-    return _features(ids, psci_0_2, el1_32bit)
-
-
-@functools.lru_cache(maxsize=64)
-def _features(ids: RegisterIds, psci_0_2: bool, el1_32bit: bool) -> tuple[int, ...]:
-    found = {feature for feature, register in _SHOWN_BY.items() if register in ids.places}
-    if psci_0_2:
+    def __init__(self, ids: RegisterIds) -> None:
         arm32 = _PSCI_VERSION_ARM32 in ids.places
-        found.add(kvm.KVM_ARM32_VCPU_PSCI_0_2 if arm32 else kvm.KVM_ARM_VCPU_PSCI_0_2)
-    if el1_32bit:
-        found.add(kvm.KVM_ARM_VCPU_EL1_32BIT)
-    return tuple(sorted(found))
+        self._psci_at = ids.places.get(_PSCI_VERSION_ARM32 if arm32 else _PSCI_VERSION)
+        self._pstate_at = ids.places.get(_PSTATE)
+        shown = {feature for feature, register in _SHOWN_BY.items() if register in ids.places}
+        psci = kvm.KVM_ARM32_VCPU_PSCI_0_2 if arm32 else kvm.KVM_ARM_VCPU_PSCI_0_2
+        self._features = {
+            (psci_0_2, el1_32bit): tuple(sorted(
+                shown | ({psci} if psci_0_2 else set())
+                | ({kvm.KVM_ARM_VCPU_EL1_32BIT} if el1_32bit else set())
+            ))
+            for psci_0_2 in (False, True) for el1_32bit in (False, True)
+        }  # fmt: skip
+
+    def features_of(self, vcpu: Vcpu, values: bytes) -> tuple[int, ...]:
+        """The features a vCPU was initialised with, which KVM does not tell: found by what it has.
+
+        KVM_ARM_VCPU_POWER_OFF is left out; the vCPU's mp_state says more.
+        """
+        psci_at, pstate_at = self._psci_at, self._pstate_at
+        psci_0_2 = psci_at is not None and _U64(values, psci_at)[0] != _PSCI_0_1
+        pstate = _U64(values, pstate_at)[0] if pstate_at is not None else 0
+        el1_32bit = pstate & 0x10 != 0 and _el1_is_32bit(vcpu, pstate)
+        return self._features[psci_0_2, el1_32bit]
+
+
+_layout = functools.lru_cache(maxsize=64)(_Layout)
 
 
 def _el1_is_32bit(vcpu: Vcpu, pstate: int) -> bool:
@@ -95,24 +97,31 @@ _MP_STATE, _EVENTS, _PVTIME, _PMU_INTID, _PMU_READY, _VTIMER, _PTIMER = range(7)
 _ABSENT = frozenset((-errno.ENXIO, -errno.EINVAL, -errno.ENODEV))
 
 
+def _rest_plan() -> Plan:
+    pmu, timers = kvm.KVM_ARM_VCPU_PMU_V3_CTRL, kvm.KVM_ARM_VCPU_TIMER_CTRL
+    get = functools.partial(Call.of_attr, kvm.KVM_GET_DEVICE_ATTR)
+    # KVM does not tell whether the PMU was initialised. But then all writes are refused for that,
+    # before the value is looked at: this one, an SGI, is refused in any case.
+    ready = Call.of_attr(kvm.KVM_SET_DEVICE_ATTR, pmu, kvm.KVM_ARM_VCPU_PMU_V3_IRQ, 0)
+    return Plan([
+        Call(kvm.KVM_GET_MP_STATE, bytes(8)),
+        Call(kvm.KVM_GET_VCPU_EVENTS, bytes(64)),
+        get(kvm.KVM_ARM_VCPU_PVTIME_CTRL, kvm.KVM_ARM_VCPU_PVTIME_IPA),
+        get(pmu, kvm.KVM_ARM_VCPU_PMU_V3_IRQ),
+        ready,
+        get(timers, kvm.KVM_ARM_VCPU_TIMER_IRQ_VTIMER),
+        get(timers, kvm.KVM_ARM_VCPU_TIMER_IRQ_PTIMER),
+    ])  # fmt: skip
+
+
+_REST = _rest_plan()
+
+
 class _Rest:
     """Reads the rest of a vCPU, one crossing each. For one VM and thread."""
 
     def __init__(self, has_gic: bool) -> None:
-        pmu, timers = kvm.KVM_ARM_VCPU_PMU_V3_CTRL, kvm.KVM_ARM_VCPU_TIMER_CTRL
-        get = functools.partial(Call.of_attr, kvm.KVM_GET_DEVICE_ATTR)
-        # KVM does not tell whether the PMU was initialised. But then all writes are refused for
-        # that, before the value is looked at: this one, an SGI, is refused in any case.
-        ready = Call.of_attr(kvm.KVM_SET_DEVICE_ATTR, pmu, kvm.KVM_ARM_VCPU_PMU_V3_IRQ, 0)
-        self._calls = Calls([
-            Call(kvm.KVM_GET_MP_STATE, bytes(8)),
-            Call(kvm.KVM_GET_VCPU_EVENTS, bytes(64)),
-            get(kvm.KVM_ARM_VCPU_PVTIME_CTRL, kvm.KVM_ARM_VCPU_PVTIME_IPA),
-            get(pmu, kvm.KVM_ARM_VCPU_PMU_V3_IRQ),
-            ready,
-            get(timers, kvm.KVM_ARM_VCPU_TIMER_IRQ_VTIMER),
-            get(timers, kvm.KVM_ARM_VCPU_TIMER_IRQ_PTIMER),
-        ])  # fmt: skip
+        self._calls = Calls(_REST)
         self._has_gic = has_gic
         # Most vCPUs of a VM have the same.
         self._known: dict[bytes, tuple[int, VcpuEvents, VcpuDevices]] = {}
@@ -154,12 +163,24 @@ class _Rest:
 # ---- the whole ----
 
 
-def _save_vcpu(vcpu: Vcpu, target: int, rest: _Rest) -> VcpuState:
-    ids = vcpu.register_ids()
-    values = vcpu.get_regs(ids)
-    mp_state, events, devices = rest.of(vcpu)
-    features = features_of(vcpu, ids, values)
-    return VcpuState(vcpu.id, target, features, mp_state, events, ids, values, devices)
+class _VcpuSaver:
+    """Saves the vCPUs of one VM, one after another."""
+
+    def __init__(self, vm: Vm) -> None:
+        self._target = vm.preferred_target()
+        self._rest = _Rest(vm.gic is not None)
+        self._ids: RegisterIds | None = None
+
+    def save(self, vcpu: Vcpu) -> VcpuState:
+        ids = vcpu.register_ids()
+        if ids is not self._ids:
+            self._ids, self._layout = ids, _layout(ids)
+        values = vcpu.get_regs(ids)
+        mp_state, events, devices = self._rest.of(vcpu)
+        features = self._layout.features_of(vcpu, values)
+        return VcpuState(
+            vcpu.id, self._target, features, mp_state, events, ids, values, devices
+        )
 
 
 def _save_gic(vm: Vm, vcpus: tuple[VcpuState, ...]) -> GicState | None:
@@ -187,9 +208,7 @@ def save(vm: Vm, origin: str = "", *, memory: bool = True) -> VmState:
     Raises:
         KvmError: ENOEXEC, EPERM for a vCPU that is not ready; EBUSY for one that is running.
     """
-    target = vm.preferred_target()
-    rest = _Rest(vm.gic is not None)
-    vcpus = tuple([_save_vcpu(vcpu, target, rest) for vcpu in vm.vcpus])
+    vcpus = tuple(map(_VcpuSaver(vm).save, vm.vcpus))
     slots, ram = [], {}
     for slot in vm.memory_slots if memory else ():
         contents = snapshot(slot.view())
