@@ -10,11 +10,12 @@ import click
 from kvmemu import constants as c
 from kvmemu.cli import output
 from kvmemu.cli.names import matches
-from kvmemu.errors import HostError, KvmError, RestoreError, StateFileError
+from kvmemu.errors import KvmError, RestoreError, StateFileError
 from kvmemu.registers import describe, name_of
 from kvmemu.state import Difference, VcpuState, VmState, compare, load, restore, save
 from kvmemu.state.gic_text import entries
 from kvmemu.system import System
+from kvmemu.vm import Vm
 
 _MP_STATES = {
     c.KVM_MP_STATE_RUNNABLE: "runnable",
@@ -220,11 +221,18 @@ def _count(saved: VmState) -> str:
     return f"{len(saved.vcpus)} vCPUs, {saved.nr_registers} registers, {gic}, {memory}"
 
 
+def _create_vm(system: System, saved: VmState) -> Vm:
+    try:
+        return system.create_vm(saved.ipa_bits)
+    except KvmError as error:
+        raise RestoreError(f"a VM of {saved.ipa_bits} bits of address: {error.strerror}") from error
+
+
 def _round_trip(saved: VmState, host: str) -> list[Difference]:
     """What is not as it was, once it is restored and saved again."""
     with System(host) as system:
         system.counter.ticks = 0  # time stands still
-        with system.create_vm(saved.ipa_bits) as vm:
+        with _create_vm(system, saved) as vm:
             restore(saved, vm)
             found = compare(saved, save(vm))
     # A VM has one counter: only the first vCPU's can come back.
@@ -255,12 +263,8 @@ def verify(files: tuple[str, ...], host: str | None) -> int:
             saved = load(file)
             differences = _round_trip(saved, host) if host else []
         except OSError as error:
-            if isinstance(error, KvmError):
-                raise
             click.echo(f"kvmemu: {file}: {error.strerror}", err=True)
             code = 2
-        except HostError:
-            raise
         except StateFileError as error:
             click.echo(f"kvmemu: {error}", err=True)
             code = max(code, 1)

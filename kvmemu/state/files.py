@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,14 +20,18 @@ from kvmemu.state.gic_text import KEYS as GIC_KEYS
 from kvmemu.state.gic_text import GicReader, gic_lines
 from kvmemu.state.memory import PAGE
 from kvmemu.state.model import SlotState, VcpuDevices, VcpuState, VmState
-from kvmemu.state.text import StateFileError, number
+from kvmemu.state.text import StateFileError, number, once
 from kvmemu.vcpu import VcpuEvents
 
 FORMAT = "kvmemu-state"
 VERSION = 1
 CHECKSUM = "sha256 "
+_DIGEST = re.compile("[0-9a-f]{64}")
 
-_DEVICE_NUMBERS = ("pmu_intid", "vtimer_intid", "ptimer_intid", "pvtime_ipa")
+# Their widths in bits.
+_DEVICE_NUMBERS = {"pmu_intid": 32, "vtimer_intid": 32, "ptimer_intid": 32, "pvtime_ipa": 64}
+_MAX_BYTES = 256  # of a register
+_NR_FEATURES = 7 * 32  # bits of struct kvm_vcpu_init.features
 
 
 # ---- writing ----
@@ -58,7 +63,7 @@ def dumps(state: VmState) -> str:
     """A state as text."""
     lines = [f"{FORMAT} {VERSION}"]
     if state.origin:
-        lines.append(f"origin {state.origin}")
+        lines.append(f"origin {' '.join(state.origin.splitlines())}")
     lines += [f"ipa_bits {state.ipa_bits}", f"vcpus {len(state.vcpus)}"]
     for slot in state.slots:
         where = f"{slot.ipa:#x} {slot.size:#x} {slot.flags:#x}"
@@ -95,7 +100,7 @@ def store(state: VmState, path: str | os.PathLike[str]) -> None:
     try:
         if state.slots:
             ram_file.store_memory(state, ram)
-        text.write_text(dumps(state), encoding="utf-8")
+        text.write_bytes(dumps(state).encode())
         if state.slots:
             ram.replace(beside)
         text.replace(path)
@@ -118,6 +123,7 @@ class _Vcpu:
     mp_state: int | None = None
     events: VcpuEvents = field(default_factory=VcpuEvents)
     devices: dict[str, int | bool] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
     registers: dict[int, int] = field(default_factory=dict)
 
     def state(self) -> VcpuState:
@@ -154,7 +160,15 @@ def _verified_lines(text: str) -> list[str]:
         raise StateFileError("it is cut off: the checksum at its end is missing")
     if checksum.strip() != hashlib.sha256(body.encode()).hexdigest():
         raise StateFileError("it was altered: the checksum at its end does not match")
-    return body.splitlines()
+    return body.split("\n")
+
+
+def _feature(word: str) -> int:
+    """A feature's number."""
+    feature = number(word, "a feature")
+    if feature >= _NR_FEATURES:
+        raise StateFileError(f"there is no feature {feature}: {_NR_FEATURES - 1} is the last")
+    return feature
 
 
 class _Reader:
@@ -167,6 +181,7 @@ class _Reader:
         self.vcpus: list[_Vcpu] = []
         self.slots: dict[int, SlotState] = {}
         self.gic: GicReader | None = None
+        self.seen: set[str] = set()
 
     def _vcpu(self) -> _Vcpu:
         if not self.vcpus:
@@ -176,16 +191,13 @@ class _Reader:
     def read(self, line: int, key: str, rest: str) -> None:
         """One line: its first word, and the rest."""
         match key:
-            case "origin":
-                self.origin = rest
-            case "ipa_bits":
-                self.ipa_bits = number(rest, key)
-            case "vcpus":
-                self.expected = number(rest, key)
+            case "origin" | "ipa_bits" | "vcpus":
+                once(self.seen, key)
+                self._read_of_vm(key, rest)
             case "slot":
                 self._slot(rest.split())
             case "vcpu":
-                self._begin(line, number(rest, "the vCPU's id"))
+                self._begin(line, number(rest, "the vCPU's id", 32))
             case "gic":
                 if self.gic is not None:
                     raise StateFileError("the GIC stands twice")
@@ -194,29 +206,38 @@ class _Reader:
                 if self.gic is None:
                     raise StateFileError("it belongs to a GIC, and none has begun")
                 self.gic.read(key, rest)
+            case "reg":
+                self._register(rest)
             case _:
                 self._read_of_vcpu(key, rest)
+
+    def _read_of_vm(self, key: str, rest: str) -> None:
+        match key:
+            case "origin":
+                self.origin = rest
+            case "ipa_bits":
+                self.ipa_bits = number(rest, key, 32)
+            case _:
+                self.expected = number(rest, "the number of vCPUs", 32)
 
     def _read_of_vcpu(self, key: str, rest: str) -> None:
         match key:
             case "target" | "mp_state":
-                setattr(self._vcpu(), key, number(rest, key))
+                setattr(self._vcpu(), key, number(rest, key, 32))
             case "features":
-                words = rest.split()
-                self._vcpu().features = tuple(number(word, "a feature") for word in words)
+                self._vcpu().features = tuple(map(_feature, rest.split()))
             case "serror":
-                esr = number(rest, key) if rest else None
+                esr = number(rest, key, 64) if rest else None
                 self._vcpu().events = VcpuEvents(True, esr)
             case "serror_has_esr":
                 self._vcpu().events = VcpuEvents(False, 0)
-            case "reg":
-                self._register(rest)
-            case "pmu_intid" | "vtimer_intid" | "ptimer_intid" | "pvtime_ipa":
-                self._vcpu().devices[key] = number(rest, key)
+            case _ if key in _DEVICE_NUMBERS:
+                self._vcpu().devices[key] = number(rest, key, _DEVICE_NUMBERS[key])
             case "pmu_ready":
                 self._vcpu().devices[key] = True
             case _:
                 raise StateFileError(f"`{key}` means nothing in version {VERSION}")
+        once(self._vcpu().seen, "serror" if key == "serror_has_esr" else key)
 
     def _begin(self, line: int, vcpu_id: int) -> None:
         if any(vcpu.id == vcpu_id for vcpu in self.vcpus):
@@ -224,9 +245,11 @@ class _Reader:
         self.vcpus.append(_Vcpu(vcpu_id, line))
 
     def _slot(self, words: list[str]) -> None:
-        if len(words) != 5 or len(words[4]) != 64:
+        if len(words) != 5 or not _DIGEST.fullmatch(words[4]):
             raise StateFileError("a memory slot is a number, address, size, flags and SHA-256")
-        slot, ipa, size, flags = (number(word, "a slot's number") for word in words[:4])
+        slot = number(words[0], "a memory slot's number", 32)
+        ipa, size = (number(word, f"memory slot {slot}", 64) for word in words[1:3])
+        flags = number(words[3], f"the flags of memory slot {slot}", 32)
         if slot in self.slots:
             raise StateFileError(f"memory slot {slot} stands twice")
         if size % PAGE or not size:
@@ -237,12 +260,14 @@ class _Reader:
         words = rest.split()
         if len(words) != 3:
             raise StateFileError("a register is an id, a name and a value")
-        register_id = number(words[0], "the register's id")
-        value = number(words[2], "the register's value")
+        register_id = number(words[0], "the register's id", 64)
+        if reg_bytes(register_id) > _MAX_BYTES:
+            raise StateFileError(f"{words[0]} is no register's id: {reg_bytes(register_id)} bytes")
+        value = number(words[2], f"the value of {words[1]}")
         register = describe(register_id)
         if register is not None and register.name != words[1]:
             raise StateFileError(f"{words[0]} is {register.name}, not {words[1]}")
-        if register_id >> 64 or value >> 8 * reg_bytes(register_id):
+        if value >> 8 * reg_bytes(register_id):
             raise StateFileError(f"{words[1]} does not fit in its {reg_bytes(register_id)} bytes")
         if register_id in self._vcpu().registers:
             raise StateFileError(f"{words[1]} stands twice")
@@ -287,7 +312,7 @@ def load(path: str | os.PathLike[str]) -> VmState:
     """
     path = Path(path)
     try:
-        state = loads(path.read_text(encoding="utf-8"))
+        state = loads(path.read_bytes().decode())
         if state.slots:
             state = replace(state, ram=ram_file.load_memory(state, ram_file.path_beside(path)))
     except UnicodeDecodeError:

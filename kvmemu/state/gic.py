@@ -193,6 +193,7 @@ def save_gic(gic: Gic, affinities: Sequence[int] | None = None) -> GicState:
 
     Raises:
         KvmError: EBUSY while a vCPU is running.
+        ValueError: two vCPUs of a GICv3 have the same affinity.
     """
     if isinstance(gic, VgicV2):
         return _save_v2(gic)
@@ -242,6 +243,11 @@ def _save_v3(gic: VgicV3, affinities: Sequence[int] | None) -> GicState:
     ctlr = _control(gic, whose)
     blocks: tuple[AttrBlock, ...] = ()
     if ctlr is not None:
+        if len(set(whose)) < len(whose):
+            raise ValueError(
+                "two vCPUs have the same affinity in MPIDR_EL1, by which KVM's attributes name"
+                " redistributors: theirs cannot be told apart"
+            )
         cpus = ICC, _cpu_attrs(ctlr, whose), 8
         blocks = tuple(
             AttrBlock(group, attrs, gic.get_attrs(group, attrs, size), size)

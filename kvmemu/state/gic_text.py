@@ -13,13 +13,17 @@ from kvmemu.gic_registers import GicRegister, gic_register_at
 from kvmemu.registers import find
 from kvmemu.state.gic import FRAME_OF_GROUP, LEVELS, LINE_LEVEL
 from kvmemu.state.model import AttrBlock, GicState, VcpuState
-from kvmemu.state.text import StateFileError, number
+from kvmemu.state.text import StateFileError, number, once
 
 _GROUP_OF_FRAME = {frame: group for group, frame in FRAME_OF_GROUP.items()}
 _WHOSE_SHIFT = 32
 _LOW = 0xFFFFFFFF
 _SETUP = ("nr_irqs", "dist", "cpu", "redist", "region", "uninitialized")
+_OF_VERSION = {"cpu": 2, "redist": 3, "region": 3, "level": 3}
 KEYS = frozenset((*_SETUP, "level", *_GROUP_OF_FRAME))
+_MOST_IRQS = 1024
+_REGION_COUNT_BITS = 12
+_REGION_BASE = 0x000F_FFFF_FFFF_0000
 
 
 def whose_by_id(version: int, vcpus: tuple[VcpuState, ...]) -> dict[int, int]:
@@ -123,6 +127,7 @@ class GicReader:
     initialized: bool = True
     entries: list[Entry] = field(default_factory=list)
     seen: set[tuple[str, int | None, int]] = field(default_factory=set)
+    seen_keys: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         if self.version not in {2, 3}:
@@ -130,14 +135,17 @@ class GicReader:
 
     def read(self, key: str, rest: str) -> None:
         """One line: its first word, and the rest."""
+        if _OF_VERSION.get(key, self.version) != self.version:
+            raise StateFileError(f"a GICv{self.version} has no `{key}`")
         match key:
-            case "nr_irqs" | "dist" | "cpu" | "redist":
-                setattr(self, key, number(rest, key))
+            case "dist" | "cpu" | "redist":
+                once(self.seen_keys, key)
+                setattr(self, key, number(rest, key, 64))
+            case "nr_irqs":
+                once(self.seen_keys, key)
+                self.nr_irqs = _nr_irqs(rest)
             case "region":
-                words = rest.split()
-                if len(words) != 2:
-                    raise StateFileError("a region is a base and a count")
-                self.regions.append((number(words[0], "its base"), number(words[1], "its count")))
+                self.regions.append(_region(rest.split()))
             case "uninitialized":
                 self.initialized = False
             case "level":
@@ -171,6 +179,8 @@ class GicReader:
             raise StateFileError(f"a GICv{self.version} has no register at {frame} {words[-3]}")
         if register.name != words[-2]:
             raise StateFileError(f"{frame} {words[-3]} is {register.name}, not {words[-2]}")
+        if not register.restore or register.reserved:
+            raise StateFileError(f"{register.name} has no state of its own")
         value = number(words[-1], "the register's value")
         if value >> 8 * register.bytes:
             raise StateFileError(f"{register.name} does not fit in its {register.bytes} bytes")
@@ -186,6 +196,16 @@ class GicReader:
         """The whole, once all lines are read."""
         if self.nr_irqs is None:
             raise StateFileError("nr_irqs of the GIC is missing")
+        if self.redist is not None and self.regions:
+            raise StateFileError("the GIC has redistributors in one run, and in regions as well")
+        if self.entries and not self.initialized:
+            raise StateFileError("the GIC has registers, and yet is uninitialized")
+        for entry in self.entries:
+            if (entry.register is None or entry.register.fields) and entry.intid >= self.nr_irqs:
+                name = entry.register.name if entry.register else f"line levels {entry.intid}"
+                raise StateFileError(f"{name}: the GIC has {self.nr_irqs} interrupts")
+        if self.entries:
+            _check_affinities(self.version, vcpus)
         return GicState(
             self.version, self.nr_irqs, self.dist, self.cpu, self.redist, tuple(self.regions),
             self.initialized, tuple(self._blocks(whose_by_id(self.version, vcpus))),
@@ -215,6 +235,35 @@ class GicReader:
                 block.append((who << _WHOSE_SHIFT | entry.register.offset, entry.value))
         if block:
             yield _block(group, size, block)
+
+
+def _nr_irqs(text: str) -> int:
+    count = number(text, "nr_irqs")
+    if count % 32 or not 0 < count <= _MOST_IRQS:
+        raise StateFileError(f"nr_irqs is {count}: 32 to {_MOST_IRQS} in steps of 32 expected")
+    return count
+
+
+def _region(words: list[str]) -> tuple[int, int]:
+    if len(words) != 2:
+        raise StateFileError("a region is a base and a count")
+    base = number(words[0], "a region's base", 64)
+    count = number(words[1], "a region's count", _REGION_COUNT_BITS)
+    if base & ~_REGION_BASE or not count:
+        raise StateFileError(f"no region of redistributors can be {count} at {base:#x}")
+    return base, count
+
+
+def _check_affinities(version: int, vcpus: tuple[VcpuState, ...]) -> None:
+    """By which the redistributors of a GICv3 are told apart."""
+    mine: dict[int, int] = {}
+    for vcpu_id, whose in whose_by_id(version, vcpus).items():
+        other = mine.setdefault(whose, vcpu_id)
+        if other != vcpu_id:
+            raise StateFileError(
+                f"vCPUs {other} and {vcpu_id} have the same affinity in MPIDR_EL1: their"
+                " redistributors cannot be told apart"
+            )
 
 
 def _block(group: int, size: int, items: list[tuple[int, int]]) -> AttrBlock:

@@ -233,7 +233,7 @@ def restore(state: VmState, vm: Vm) -> None:
         if gic is not None and state.gic is not None:
             restore_gic(gic, state.gic)
         _restore_counter(vm, state)
-    except KvmError as error:
+    except (OSError, OverflowError) as error:
         raise RestoreError(str(error)) from error
 
 

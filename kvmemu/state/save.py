@@ -207,6 +207,7 @@ def save(vm: Vm, origin: str = "", *, memory: bool = True) -> VmState:
 
     Raises:
         KvmError: ENOEXEC, EPERM for a vCPU that is not ready; EBUSY for one that is running.
+        ValueError: two vCPUs of a GICv3 have the same affinity: see save_gic().
     """
     vcpus = tuple(map(_VcpuSaver(vm).save, vm.vcpus))
     slots, ram = [], {}
