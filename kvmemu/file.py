@@ -133,9 +133,15 @@ class File:
         result = lib.kvmemu_ioctl(self._handle or self.handle(), request, address, ffi.NULL)
         return result, data[3]
 
-    def _attr_error(self, result: int, request: int, group: int, attr: int) -> KvmError:
-        call = f"{request_name(request)} on {self}, group {group}, attribute {attr:#x}"
-        return kvm_error(-result, call)
+    def _attr_name(self, group: int, attr: int) -> str:
+        return f"attribute {attr:#x} of group {group}"
+
+    def _attr_error(
+        self, result: int, request: int, group: int, attr: int, value: int | None = None
+    ) -> KvmError:
+        to = "" if value is None else f" to {value:#x}"
+        name = self._attr_name(group, attr)
+        return kvm_error(-result, f"{request_name(request)} of {name}{to} on {self}")
 
     def has_device_attr(self, group: int, attr: int) -> bool:
         """KVM_HAS_DEVICE_ATTR: whether there is such an attribute."""
@@ -164,4 +170,4 @@ class File:
             raise OverflowError(f"{value:#x} does not fit in {size} bytes")
         result, _ = self.try_device_attr(KVM_SET_DEVICE_ATTR, group, attr, value)
         if result < 0:
-            raise self._attr_error(result, KVM_SET_DEVICE_ATTR, group, attr)
+            raise self._attr_error(result, KVM_SET_DEVICE_ATTR, group, attr, value)

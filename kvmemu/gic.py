@@ -13,6 +13,7 @@ from kvmemu import constants as kvm
 from kvmemu._core import ffi, lib
 from kvmemu.errors import KvmError, check, kvm_error
 from kvmemu.file import BYTES, COUNT, WORDS, File, new_filled
+from kvmemu.gic_attrs import WHOSE_SHIFT, affinity_attr, attr_name
 from kvmemu.gic_registers import GicRegister, gic_register_at, gic_registers
 
 if TYPE_CHECKING:
@@ -22,22 +23,9 @@ if TYPE_CHECKING:
 NR_SGIS = 16
 NR_PRIVATE_IRQS = 32
 _WORD = 4
-_ATTR_VCPU_SHIFT = 32  # KVM_DEV_ARM_VGIC_CPUID_SHIFT and KVM_DEV_ARM_VGIC_V3_MPIDR_SHIFT
 _LEVELS = kvm.VGIC_LEVEL_INFO_LINE_LEVEL << kvm.KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT
 _REGION_COUNT_SHIFT = 52
 _REGION_BASE_MASK = 0x000F_FFFF_FFFF_0000
-
-
-def affinity_attr(mpidr: int) -> int:
-    """The upper half of an attribute that names a vCPU by its MPIDR_EL1: Aff3 to Aff0."""
-    return (mpidr >> 32 & 0xFF) << 56 | (mpidr & 0xFFFFFF) << 32
-
-
-def default_affinity(vcpu_id: int) -> int:
-    """The affinity of MPIDR_EL1 that KVM gives a vCPU, as four bytes, Aff3 to Aff0: 16 vCPUs a
-    cluster, as the list of targets of an SGI has them.
-    """
-    return (vcpu_id >> 12 & 0xFF) << 16 | (vcpu_id >> 4 & 0xFF) << 8 | vcpu_id & 0xF
 
 
 class Device(File):
@@ -95,7 +83,7 @@ class Device(File):
     ) -> KvmError:
         at = 8 * done
         which = struct.unpack_from("=Q", attrs, at)[0] if at < len(attrs) else 0
-        return kvm_error(-result, f"{doing} attribute {which:#x} of group {group} of {self}")
+        return kvm_error(-result, f"{doing} {self._attr_name(group, which)} on {self}")
 
 
 class FrameRegisters(MutableMapping[str | int, int]):
@@ -240,7 +228,10 @@ class Gic(Device):
     version = 0
 
     def __str__(self) -> str:
-        return f"GICv{self.version}"
+        return f"the GICv{self.version}"
+
+    def _attr_name(self, group: int, attr: int) -> str:
+        return attr_name(self.version, group, attr)
 
     def init(self) -> None:
         """KVM_DEV_ARM_VGIC_CTRL_INIT, once all vCPUs are there.
@@ -329,12 +320,12 @@ class VgicV2(Gic):
 
     def banked_dist(self, vcpu: Vcpu) -> FrameRegisters:
         """The distributor's registers as one vCPU sees them: those of SGIs and PPIs are its own."""
-        whose = vcpu.id << _ATTR_VCPU_SHIFT
+        whose = vcpu.id << WHOSE_SHIFT
         return FrameRegisters(self, "gicd", kvm.KVM_DEV_ARM_VGIC_GRP_DIST_REGS, whose)
 
     def cpu(self, vcpu: Vcpu) -> FrameRegisters:
         """The registers of a vCPU's CPU interface."""
-        whose = vcpu.id << _ATTR_VCPU_SHIFT
+        whose = vcpu.id << WHOSE_SHIFT
         return FrameRegisters(self, "gicc", kvm.KVM_DEV_ARM_VGIC_GRP_CPU_REGS, whose)
 
 

@@ -9,6 +9,7 @@ lets errors through; Program makes a sentence of them.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 
@@ -115,4 +116,7 @@ def program() -> None:
 
 def main() -> None:
     """The entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # arguments may have bytes that are no text
+            stream.reconfigure(errors="backslashreplace")
     program.main(prog_name="kvmemu")

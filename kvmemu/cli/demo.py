@@ -118,6 +118,11 @@ def demo(state: Path | None, host: str | None) -> None:
 
     Without STATE it takes the 4-vCPU VM that comes with kvmemu. Ends with 0 if every register is
     what it must be, with 1 if not.
+
+    \b
+    Examples:
+      kvmemu demo
+      kvmemu demo vm.state --host ./mine.toml
     """
     result = demonstration.run(state or demonstration.RECORDED, host)
     with System(host) as system:

@@ -14,6 +14,7 @@ from kvmemu.cli.gic_regs import decode
 from kvmemu.gic_settings import vcpus_in
 from kvmemu.state import SavedIrq, interrupts, load
 
+_LAST_INTID = 1019
 _HEADER = ("INTID", "kind", "vCPU", "enabled", "pending", "line", "active", "priority", "trigger",
            "group", "goes to")  # fmt: skip
 
@@ -68,8 +69,14 @@ def _matters(irq: SavedIrq) -> bool:
 @gic.command("show")
 @click.argument("file", metavar="STATE")
 @click.option("--all", "every", is_flag=True, help="Also those that nobody uses.")
-@click.option("--intid", "intids", type=int, multiple=True, help="Only this one. May be repeated.")
-@click.option("--vcpu", "vcpus", type=int, multiple=True, help="Only those private to this vCPU.")
+@click.option(
+    "--intid", "intids", type=click.IntRange(0, _LAST_INTID), multiple=True,
+    help="Only this one. May be repeated.",
+)  # fmt: skip
+@click.option(
+    "--vcpu", "vcpus", type=click.IntRange(0), multiple=True,
+    help="Only those private to the vCPU of this id. May be repeated.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="A list of objects.")
 def show(
     file: str, every: bool, intids: tuple[int, ...], vcpus: tuple[int, ...], as_json: bool

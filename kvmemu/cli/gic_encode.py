@@ -12,9 +12,9 @@ from typing import Any
 import click
 
 from kvmemu.cli import output
-from kvmemu.cli.gic_ids import GROUPS, Answer, attrs_of, identify, number_of
+from kvmemu.cli.gic_ids import Answer, attrs_of, identify, number_of
 from kvmemu.cli.gic_regs import GIC_OPTION
-from kvmemu.gic import default_affinity
+from kvmemu.gic_attrs import GROUPS, default_affinity
 
 _AFFINITY = re.compile(r"(\d+)\.(\d+)\.(\d+)\.(\d+)")
 _NR_IDS = {2: 256, 3: 512}  # a byte of the attribute; as many as KVM allows
@@ -52,6 +52,9 @@ class Encoded:
 
     def __init__(self, text: str, version: int | None, vcpu: str | None) -> None:
         self.answer: Answer = identify(text, version)
+        name = text.partition("=")[0]
+        if self.answer.problem and not identify(name, version).problem:
+            self.answer.problem = f"{text}: a name without a value expected: {name}"
         self.group: int | None = None
         self.attrs: list[int] = []
         if not self.answer.problem:

@@ -15,6 +15,21 @@ import re
 from dataclasses import dataclass
 
 from kvmemu import constants as c
+from kvmemu.gic_attrs import (
+    ADDR,
+    ADDR_ATTRS,
+    CTRL,
+    CTRL_ATTRS,
+    FRAME_OF_GROUP,
+    GROUP_OF_FRAME,
+    GROUP_PREFIX,
+    GROUPS,
+    LEVELS,
+    NR_IRQS,
+    WHOSE_SHIFT,
+    offset_of,
+    whose_of,
+)
 from kvmemu.gic_registers import (
     FRAMES,
     FRAMES_OF_VERSION,
@@ -23,34 +38,14 @@ from kvmemu.gic_registers import (
     gic_register_at,
     gic_registers,
 )
-from kvmemu.state.gic import FRAME_OF_GROUP
+from kvmemu.registers import find
 
-WHOSE_SHIFT = 32
-LOW = 0xFFFFFFFF
 _WORD = 4
-_GROUP_PREFIX = "KVM_DEV_ARM_VGIC_GRP_"
 _ATTR_PREFIXES = ("KVM_DEV_ARM_VGIC_", "KVM_DEV_ARM_", "KVM_VGIC_")
-
-ADDR, NR_IRQS = c.KVM_DEV_ARM_VGIC_GRP_ADDR, c.KVM_DEV_ARM_VGIC_GRP_NR_IRQS
-CTRL, LEVELS = c.KVM_DEV_ARM_VGIC_GRP_CTRL, c.KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO
-ITS_REGS = c.KVM_DEV_ARM_VGIC_GRP_ITS_REGS
-GROUPS = {value: name for name, value in c.ALL.items() if name.startswith(_GROUP_PREFIX)}
+_LEVEL_INFO_MASK = c.KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_MASK
+_LEVEL_INFO_SHIFT = c.KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT
 _FRAME_NAMES = {"dist": "gicd", "redist": "gicr", "cpu": "gicc"}
-_GROUP_OF_FRAME = {frame: group for group, frame in FRAME_OF_GROUP.items()}
-
-# The attributes of groups that have no registers: names, and of which GIC (0: of both).
-_ADDR_ATTRS = {
-    c.KVM_VGIC_V2_ADDR_TYPE_DIST: ("KVM_VGIC_V2_ADDR_TYPE_DIST", 2),
-    c.KVM_VGIC_V2_ADDR_TYPE_CPU: ("KVM_VGIC_V2_ADDR_TYPE_CPU", 2),
-    c.KVM_VGIC_V3_ADDR_TYPE_DIST: ("KVM_VGIC_V3_ADDR_TYPE_DIST", 3),
-    c.KVM_VGIC_V3_ADDR_TYPE_REDIST: ("KVM_VGIC_V3_ADDR_TYPE_REDIST", 3),
-    c.KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION: ("KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION", 3),
-}
-_CTRL_ATTRS = {
-    c.KVM_DEV_ARM_VGIC_CTRL_INIT: ("KVM_DEV_ARM_VGIC_CTRL_INIT", 0),
-    c.KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES: ("KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES", 3),
-}
-_PAIR = re.compile(r"([a-z_][a-z0-9_]*|\d+|0x[0-9a-f]+):([a-z0-9_]+)", re.IGNORECASE)
+_PAIR = re.compile(r"([a-z_][a-z0-9_]*|\d+|0x[0-9a-f]+):([a-z0-9_]*)", re.IGNORECASE)
 
 
 @dataclass
@@ -92,12 +87,9 @@ class Answer:
     @property
     def whose(self) -> int | None:
         """The vCPU in the attribute: its id (GICv2) or its affinity; None if it names none."""
-        if self.attr is None or self.group not in {*FRAME_OF_GROUP, LEVELS}:
+        if self.attr is None or self.group is None:
             return None
-        if self.version == 3:
-            named = self.group != c.KVM_DEV_ARM_VGIC_GRP_DIST_REGS
-            return self.attr >> WHOSE_SHIFT if named else None
-        return (self.attr & c.KVM_DEV_ARM_VGIC_CPUID_MASK) >> c.KVM_DEV_ARM_VGIC_CPUID_SHIFT
+        return whose_of(self.version, self.group, self.attr)
 
 
 def number_of(text: str) -> int | None:
@@ -125,9 +117,9 @@ def is_gic(text: str) -> bool:
 def _version_of(group: int, attr: int) -> int | None:
     """Which GIC alone has such an attribute."""
     if group == ADDR:
-        return _ADDR_ATTRS.get(attr, ("", None))[1]
+        return ADDR_ATTRS.get(attr, ("", None))[1]
     if group == CTRL:
-        return _CTRL_ATTRS.get(attr, ("", 0))[1] or None
+        return CTRL_ATTRS.get(attr, ("", 0))[1] or None
     frame = FRAME_OF_GROUP.get(group)
     only = [version for version, frames in FRAMES_OF_VERSION.items() if frame in frames]
     if group == LEVELS:
@@ -143,8 +135,8 @@ def group_of(text: str) -> int | None:
     number = number_of(text)
     if number is not None:
         return number
-    name = text.upper().removeprefix(_GROUP_PREFIX)
-    return c.ALL.get(_GROUP_PREFIX + name)
+    name = text.upper().removeprefix(GROUP_PREFIX)
+    return c.ALL.get(GROUP_PREFIX + name)
 
 
 def _short(name: str) -> set[str]:
@@ -159,7 +151,7 @@ def _attr_of(group: int, text: str, version: int | None) -> int | None:
     number = number_of(text)
     if number is not None:
         return number
-    named = _ADDR_ATTRS if group == ADDR else _CTRL_ATTRS if group == CTRL else {}
+    named = ADDR_ATTRS if group == ADDR else CTRL_ATTRS if group == CTRL else {}
     fitting = [
         attr
         for attr, (name, of) in named.items()
@@ -171,11 +163,11 @@ def _attr_of(group: int, text: str, version: int | None) -> int | None:
 def _constant(text: str) -> tuple[int, int] | None:
     """Group and attribute of a constant of Linux's."""
     name = text.upper()
-    for group, named in ((ADDR, _ADDR_ATTRS), (CTRL, _CTRL_ATTRS)):
+    for group, named in ((ADDR, ADDR_ATTRS), (CTRL, CTRL_ATTRS)):
         for attr, (known, _) in named.items():
             if name == known:
                 return group, attr
-    return (NR_IRQS, 0) if name == _GROUP_PREFIX + "NR_IRQS" else None
+    return (NR_IRQS, 0) if name == GROUP_PREFIX + "NR_IRQS" else None
 
 
 # ---- what an argument stands for ----
@@ -207,7 +199,7 @@ def _find_offset(answer: Answer, frame: str, offset: int) -> None:
 
 
 def _find_levels(answer: Answer, attr: int) -> None:
-    info = (attr & LOW) >> c.KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT
+    info = (attr & _LEVEL_INFO_MASK) >> _LEVEL_INFO_SHIFT
     if info != c.VGIC_LEVEL_INFO_LINE_LEVEL:
         answer.problem = f"bits 31:10 are {info}; line levels, the only information, are 0"
     elif answer.intid is not None and answer.intid % 32:
@@ -222,8 +214,7 @@ def _find_attr(answer: Answer, group: int, attr: int) -> None:
     if not 0 <= attr < 1 << 64:
         answer.problem = "an attribute is a number of 64 bits"
     elif frame is not None:
-        mask = c.KVM_DEV_ARM_VGIC_SYSREG_INSTR_MASK if frame == "icc" else LOW
-        _find_offset(answer, frame, attr & mask)
+        _find_offset(answer, frame, offset_of(group, attr))
         if frame != "icc":
             answer.bytes = _WORD
     elif group == LEVELS:
@@ -231,13 +222,13 @@ def _find_attr(answer: Answer, group: int, attr: int) -> None:
     elif group == NR_IRQS:
         answer.name = GROUPS[NR_IRQS]
     elif group in {ADDR, CTRL}:
-        named = _ADDR_ATTRS if group == ADDR else _CTRL_ATTRS
+        named = ADDR_ATTRS if group == ADDR else CTRL_ATTRS
         answer.bytes = 8 if group == ADDR else 0
         if attr in named:
             answer.name = named[attr][0]
         else:
             answer.problem = f"{GROUPS[group]} has no attribute {attr:#x}"
-    elif group == ITS_REGS:
+    elif group == c.KVM_DEV_ARM_VGIC_GRP_ITS_REGS:
         answer.problem = "these are the ITS's registers, which are not modelled"
     else:
         answer.problem = f"the GIC's devices have no group {group}"
@@ -247,12 +238,12 @@ def _find_pair(answer: Answer, where: str, what: str, version: int | None) -> No
     frame = _FRAME_NAMES.get(where.lower(), where.lower())
     if frame in FRAMES:
         number = number_of(what)
-        only = _version_of(_GROUP_OF_FRAME[frame], 0)
+        only = _version_of(GROUP_OF_FRAME[frame], 0)
         answer.version = version or only or 3
         if number is None:
             answer.problem = f"an offset in {frame.upper()} is a number"
         elif number >> WHOSE_SHIFT:
-            _find_attr(answer, _GROUP_OF_FRAME[frame], number)
+            _find_attr(answer, GROUP_OF_FRAME[frame], number)
         else:
             _find_offset(answer, frame, number)
         return
@@ -270,12 +261,18 @@ def _find_pair(answer: Answer, where: str, what: str, version: int | None) -> No
 
 def unknown_name(name: str, version: int) -> str:
     """A sentence for a name that no register of the GIC has, with what may have been meant."""
+    if not name:
+        return "a name is missing"
+    if number_of(name) is not None:
+        return "a number alone says nothing: FRAME:OFFSET or GROUP:ATTR expected"
+    if find(name) is not None:
+        return f"{name} is a register of vCPUs: see `kvmemu regs`"
     names = [n for frame in FRAMES_OF_VERSION[version] for n in gic_registers(version, frame)]
     close = difflib.get_close_matches(name.upper(), names, n=3, cutoff=0.7)
     starts = [known for known in names if known.startswith(name.upper())]
     meant = list(dict.fromkeys([*starts[:3], *close]))[:3]
     hint = f"; did you mean {' or '.join(meant)}?" if meant else ""
-    return f"a GICv{version} has no register {name}{hint}"
+    return f"a GICv{version} has no register {name!r}{hint}"
 
 
 def _find_name(answer: Answer, name: str, version: int | None) -> None:
@@ -288,7 +285,7 @@ def _find_name(answer: Answer, name: str, version: int | None) -> None:
     answer.version = version or (2 if name.upper().startswith("GICC_") else 3)
     answer.problem = unknown_name(name, answer.version)
     if version and find_gic_register(5 - version, name):
-        answer.problem = f"a GICv{version} has no register {name}; a GICv{5 - version} has"
+        answer.problem = f"a GICv{version} has no register {name!r}; a GICv{5 - version} has"
 
 
 def identify(text: str, version: int | None = None) -> Answer:
@@ -329,4 +326,4 @@ def attrs_of(answer: Answer, whose: int = 0) -> tuple[int, list[int]]:
         whose = 0
     first = whose << WHOSE_SHIFT | register.offset + answer.shift // 8
     split = answer.bytes > _WORD and register.frame != "icc"
-    return _GROUP_OF_FRAME[register.frame], [first, first + _WORD] if split else [first]
+    return GROUP_OF_FRAME[register.frame], [first, first + _WORD] if split else [first]

@@ -130,7 +130,10 @@ def _json(row: Row, values: bool) -> dict[str, object]:
     "--frame", "frames", type=click.Choice(FRAMES, case_sensitive=False), multiple=True,
     help="Only registers of this frame. May be repeated.",
 )  # fmt: skip
-@click.option("--nr-irqs", type=int, help="SGIs, PPIs and SPIs; 256 if it is not said.")
+@click.option(
+    "--nr-irqs", type=click.IntRange(0, 0xFFFFFFFF), metavar="COUNT",
+    help="SGIs, PPIs and SPIs: 64 to 992 in steps of 32; 256 if it is not said.",
+)  # fmt: skip
 @click.option(
     "--filter", "patterns", metavar="TEXT", multiple=True,
     help="Only names with this in them; *, ? and [] match as in a shell. May be repeated.",

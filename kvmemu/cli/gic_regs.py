@@ -12,8 +12,9 @@ import click
 
 from kvmemu import constants as c
 from kvmemu.cli import output
-from kvmemu.cli.gic_ids import ADDR, GROUPS, NR_IRQS, Answer, attrs_of, identify, number_of
+from kvmemu.cli.gic_ids import Answer, attrs_of, identify, number_of
 from kvmemu.fields import Field, decode_value
+from kvmemu.gic_attrs import ADDR, GROUPS, NR_IRQS, whose_text
 from kvmemu.gic_registers import GicRegister
 from kvmemu.gic_settings import in_words, is_clearing, is_flag, meaning_of, settings
 
@@ -37,7 +38,7 @@ def answer_of(text: str, version: int | None = None) -> Answer:
         return answer
     answer.value = number_of(value)
     if answer.value is None:
-        raise click.UsageError(f"the value of {name} is not a number: {value!r}")
+        raise click.UsageError(f"the value of {name or 'nothing'} is not a number: {value!r}")
     if answer.bytes == 0 and not answer.problem:
         raise click.UsageError(f"{answer.name} takes no value")
     if not 0 <= answer.value < 1 << 8 * answer.bytes and not answer.problem:
@@ -46,14 +47,6 @@ def answer_of(text: str, version: int | None = None) -> Answer:
 
 
 # ---- what it is ----
-
-
-def whose_text(version: int, whose: int) -> str:
-    """The vCPU that an attribute names."""
-    if version == 2:
-        return f"vCPU {whose}"
-    text = ".".join(str(whose >> shift & 0xFF) for shift in (24, 16, 8, 0))
-    return f"affinity {text}"
 
 
 def _intids(answer: Answer) -> str | None:

@@ -147,8 +147,9 @@ def check(files: tuple[str, ...]) -> int:
     """Check host profiles: whether kvmemu can model what they say.
 
     \b
-    Example:
+    Examples:
       kvmemu hosts check mine.toml
+      kvmemu hosts check *.toml
 
     Exit code 1 if one is invalid, 2 if one cannot be read.
     """
@@ -181,7 +182,8 @@ def compile_profile(file: str, out: str | None) -> None:
     its path.
 
     \b
-    Example:
+    Examples:
+      kvmemu hosts compile mine.toml
       kvmemu hosts compile mine.toml -o mine.host
       KVMEMU_HOST=./mine.host LD_PRELOAD=libkvmemu-preload.so my-vmm
     """

@@ -81,6 +81,11 @@ def find_register(name: str, arch: str = "arm64") -> Register | None:
 
 def unknown_name(name: str, arch: str = "arm64") -> str:
     """A sentence for a name that no register has, with what may have been meant."""
+    plain, has_value, _ = name.partition("=")
+    if not plain:
+        return "a name is missing"
+    if has_value and find_register(plain, arch):
+        return f"{name}: a name without a value expected: {plain}"
     names = all_names(arch)
     close = [names[n] for n in difflib.get_close_matches(name.upper(), names, n=3, cutoff=0.7)]
     starts = [spelling for upper, spelling in names.items() if upper.startswith(f"{name.upper()}_")]

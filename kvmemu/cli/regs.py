@@ -64,7 +64,7 @@ def _number(text: str) -> int | None:
 def _value_of(text: str, what: str, size: int | None) -> int:
     value = _number(text)
     if value is None:
-        raise click.UsageError(f"the value of {what} is not a number: {text!r}")
+        raise click.UsageError(f"the value of {what or 'nothing'} is not a number: {text!r}")
     if size is None:
         return value
     if not -(1 << 8 * size - 1) <= value < 1 << 8 * size:

@@ -157,6 +157,8 @@ def show(file: str, with_registers: bool, patterns: tuple[str, ...], as_json: bo
             ["where", "register", "value"],
             [(where, name, f"{value:#0{2 * size + 2}x}") for where, name, value, size in rows],
         )
+    else:
+        click.echo(f"kvmemu: {file}: no register matches", err=True)
     return int(not rows)
 
 
@@ -198,8 +200,9 @@ def diff(before: str, after: str, as_json: bool) -> int:
     Where they were saved does not count.
 
     \b
-    Example:
+    Examples:
       kvmemu state diff before.state after.state
+      kvmemu state diff before.state after.state --json
 
     Exit code 1 if anything differs.
     """

@@ -31,33 +31,43 @@ def _value(key: str, value: object) -> str:
 
 def _table(
     table: str, entries: Mapping[str, Any], constants: Mapping[str, int]
-) -> Iterator[tuple[str, object]]:
+) -> Iterator[tuple[str, str, object]]:
+    """Of each entry: its name in TOML, its name in the text, its value."""
     for name, value in entries.items():
         key = name
         if table in CAPABILITY_TABLES and not name.isdecimal():
             if name not in constants:
                 raise ProfileError(f"{table}.{name} is not a capability KVM has")
             key = str(constants[name])
-        yield f"{table}.{key}", value
+        yield f"{table}.{name}", f"{table}.{key}", value
 
 
-def host_text(profile: Mapping[str, Any], constants: Mapping[str, int]) -> str:
-    """The host description of a profile.
+def host_lines(
+    profile: Mapping[str, Any], constants: Mapping[str, int]
+) -> Iterator[tuple[str, str]]:
+    """The lines of the host description of a profile, each with the key that it comes from.
 
     Args:
         profile: the TOML file as tomllib reads it.
         constants: KVM's constants by name, for the capabilities.
 
-    Returns:
-        The text kvmemu_host_parse() reads, ending in a newline.
-
     Raises:
-        ProfileError: a value or a capability's name that has no meaning.
+        ProfileError: a key, a value or a capability's name that has no meaning.
     """
-    lines = [FIRST_LINE]
+    yield "", FIRST_LINE
     for name, value in profile.items():
-        entries = (
-            _table(name, value, constants) if isinstance(value, Mapping) else [(name, value)]
-        )
-        lines += [f"{key} {_value(key, entry)}" for key, entry in entries]
-    return "\n".join(lines) + "\n"
+        is_table = isinstance(value, Mapping)
+        for origin, key, entry in (
+            _table(name, value, constants) if is_table else [(name, name, value)]
+        ):
+            if not key or key.split() != [key]:
+                raise ProfileError(f"{key!r} is no key: a word expected")
+            yield origin, f"{key} {_value(origin, entry)}"
+
+
+def host_text(profile: Mapping[str, Any], constants: Mapping[str, int]) -> str:
+    """The host description of a profile: the text kvmemu_host_parse() reads.
+
+    Args, Raises: as host_lines().
+    """
+    return "".join(f"{line}\n" for _, line in host_lines(profile, constants))

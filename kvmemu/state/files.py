@@ -303,6 +303,15 @@ def loads(text: str) -> VmState:
     return reader.state()
 
 
+def _read(path: Path) -> str:
+    """The text of a file; no more than its beginning of one that is something else."""
+    with path.open("rb") as file:
+        content = file.read(len(FORMAT))
+        if content == FORMAT.encode():
+            content += file.read()
+        return content.decode()
+
+
 def load(path: str | os.PathLike[str]) -> VmState:
     """A state from a file, with the contents of its memory slots from the file beside it.
 
@@ -312,7 +321,7 @@ def load(path: str | os.PathLike[str]) -> VmState:
     """
     path = Path(path)
     try:
-        state = loads(path.read_bytes().decode())
+        state = loads(_read(path))
         if state.slots:
             state = replace(state, ram=ram_file.load_memory(state, ram_file.path_beside(path)))
     except UnicodeDecodeError:

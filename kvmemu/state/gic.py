@@ -20,20 +20,14 @@ from collections.abc import Iterable, Sequence
 from kvmemu import constants as kvm
 from kvmemu._core import lib
 from kvmemu.errors import KvmError
-from kvmemu.gic import NR_PRIVATE_IRQS, Gic, VgicV2, VgicV3, affinity_attr
+from kvmemu.gic import NR_PRIVATE_IRQS, Gic, VgicV2, VgicV3
+from kvmemu.gic_attrs import CPU, DIST, FRAME_OF_GROUP, ICC, LEVELS, REDIST, affinity_attr
 from kvmemu.gic_registers import GicRegister, gic_registers
 from kvmemu.registers import find
 from kvmemu.state.model import AttrBlock, GicState
 from kvmemu.vcpu import Vcpu
 from kvmemu.vm import Vm
 
-DIST = kvm.KVM_DEV_ARM_VGIC_GRP_DIST_REGS
-REDIST = kvm.KVM_DEV_ARM_VGIC_GRP_REDIST_REGS
-CPU = kvm.KVM_DEV_ARM_VGIC_GRP_CPU_REGS
-ICC = kvm.KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS
-LEVELS = kvm.KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO
-
-FRAME_OF_GROUP = {DIST: "gicd", REDIST: "gicr", CPU: "gicc", ICC: "icc"}
 LINE_LEVEL = kvm.VGIC_LEVEL_INFO_LINE_LEVEL << kvm.KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT
 
 _CONTROL: int = lib.KVMEMU_RESTORE_CONTROL

@@ -8,19 +8,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from kvmemu import constants as kvm
-from kvmemu.gic import NR_PRIVATE_IRQS, affinity_attr
+from kvmemu.gic import NR_PRIVATE_IRQS
+from kvmemu.gic_attrs import FRAME_OF_GROUP, GROUP_OF_FRAME, LEVELS, WHOSE_SHIFT, affinity_attr
 from kvmemu.gic_registers import GicRegister, gic_register_at
 from kvmemu.registers import find
-from kvmemu.state.gic import FRAME_OF_GROUP, LEVELS, LINE_LEVEL
+from kvmemu.state.gic import LINE_LEVEL
 from kvmemu.state.model import AttrBlock, GicState, VcpuState
 from kvmemu.state.text import StateFileError, number, once
 
-_GROUP_OF_FRAME = {frame: group for group, frame in FRAME_OF_GROUP.items()}
-_WHOSE_SHIFT = 32
 _LOW = 0xFFFFFFFF
 _SETUP = ("nr_irqs", "dist", "cpu", "redist", "region", "uninitialized")
 _OF_VERSION = {"cpu": 2, "redist": 3, "region": 3, "level": 3}
-KEYS = frozenset((*_SETUP, "level", *_GROUP_OF_FRAME))
+KEYS = frozenset((*_SETUP, "level", *GROUP_OF_FRAME))
 _MOST_IRQS = 1024
 _REGION_COUNT_BITS = 12
 _REGION_BASE = 0x000F_FFFF_FFFF_0000
@@ -32,7 +31,7 @@ def whose_by_id(version: int, vcpus: tuple[VcpuState, ...]) -> dict[int, int]:
         return {vcpu.id: vcpu.id for vcpu in vcpus}
     mpidr = find("MPIDR_EL1")
     assert mpidr is not None
-    return {v.id: affinity_attr(v.registers.get(mpidr.id, 0)) >> _WHOSE_SHIFT for v in vcpus}
+    return {v.id: affinity_attr(v.registers.get(mpidr.id, 0)) >> WHOSE_SHIFT for v in vcpus}
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def entries(gic: GicState, vcpus: tuple[VcpuState, ...]) -> Iterator[Entry]:
         frame = FRAME_OF_GROUP.get(block.group)
         items = block.items()
         for attr, value in items:
-            vcpu = ids.get(attr >> _WHOSE_SHIFT)
+            vcpu = ids.get(attr >> WHOSE_SHIFT)
             offset = attr & _LOW
             if frame is None:
                 intid = offset & kvm.KVM_DEV_ARM_VGIC_LINE_LEVEL_INTID_MASK
@@ -219,7 +218,7 @@ class GicReader:
         for entry in self.entries:
             if entry.vcpu is not None and entry.vcpu not in whose:
                 raise StateFileError(f"the GIC has a vCPU {entry.vcpu}, which is not there")
-            mine = LEVELS if entry.register is None else _GROUP_OF_FRAME[entry.frame]
+            mine = LEVELS if entry.register is None else GROUP_OF_FRAME[entry.frame]
             if mine != group and block:
                 yield _block(group, size, block)
                 block = []
@@ -227,12 +226,12 @@ class GicReader:
             who = whose[entry.vcpu] if entry.vcpu is not None else 0
             if entry.register is None:
                 who = who if entry.vcpu is not None else first_vcpu
-                block.append((who << _WHOSE_SHIFT | LINE_LEVEL | entry.intid, entry.value))
+                block.append((who << WHOSE_SHIFT | LINE_LEVEL | entry.intid, entry.value))
             elif entry.register.bytes == 8 and size == 4:
-                attr = who << _WHOSE_SHIFT | entry.register.offset
+                attr = who << WHOSE_SHIFT | entry.register.offset
                 block += [(attr, entry.value & _LOW), (attr + 4, entry.value >> 32)]
             else:
-                block.append((who << _WHOSE_SHIFT | entry.register.offset, entry.value))
+                block.append((who << WHOSE_SHIFT | entry.register.offset, entry.value))
         if block:
             yield _block(group, size, block)
 

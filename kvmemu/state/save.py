@@ -10,7 +10,7 @@ import struct
 from kvmemu import constants as kvm
 from kvmemu.calls import ATTR_BYTES, Call, Calls, Plan
 from kvmemu.errors import check
-from kvmemu.gic import affinity_attr
+from kvmemu.gic_attrs import affinity_attr
 from kvmemu.registers import RegisterIds, find
 from kvmemu.state.gic import save_gic
 from kvmemu.state.memory import snapshot

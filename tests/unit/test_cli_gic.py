@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kvmemu import cli
-from kvmemu.gic import affinity_attr, default_affinity
+from kvmemu.gic_attrs import affinity_attr, default_affinity
 from kvmemu.gic_registers import FRAMES_OF_VERSION, gic_registers
 from kvmemu.system import System
 
@@ -77,7 +77,7 @@ def test_what_an_argument_stands_for(
         pytest.param("gicd:0x14", "no GICD register at 0x14: it reads as zero", id="hole"),
         pytest.param("gicd:0x105", "GICD_ISENABLER1 is at 0x104", id="inside-a-word"),
         pytest.param("icc:0xc231", "no attribute for the system register", id="encoding"),
-        pytest.param("GICD_FOO", "no register GICD_FOO", id="name"),
+        pytest.param("GICD_FOO", "no register 'GICD_FOO'", id="name"),
         pytest.param("GICD_ISENABLR1", "did you mean GICD_ISENABLER1", id="nearly-a-name"),
         pytest.param("8:0", "the ITS's registers", id="its"),
         pytest.param("9:0", "no group 9", id="group"),

@@ -71,6 +71,16 @@ def test_entry_point() -> None:
     assert program("nonsense").returncode == 2
 
 
+@pytest.mark.parametrize("args", [("regs", "decode"), ("hosts",), ("state", "show")])
+def test_arguments_may_be_no_text(args: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [*map(os.fsencode, (*PROGRAM, *args)), b"\xff"], capture_output=True, check=False
+    )
+    assert done.returncode in {1, 2}
+    assert b"Traceback" not in done.stderr
+    assert b"\\udcff" in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("args", [("regs", "list", "--values"), ("hosts",), ("hosts", "gicv3-max")])
 def test_pipes_get_plain_text_of_any_width(args: tuple[str, ...]) -> None:
     wide, narrow = (

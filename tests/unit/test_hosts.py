@@ -79,7 +79,13 @@ def test_environment_picks_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
                      "but gic.version is 2", id="compatible-with-itself"),
         pytest.param("its = true", "itz = true", 'unknown key "gic.itz"', id="unknown-key"),
         pytest.param("KVM_CAP_IRQCHIP", "KVM_CAP_NOPE", "KVM_CAP_NOPE is not a cap", id="cap"),
+        pytest.param("KVM_CAP_IRQCHIP = 1", "KVM_CAP_IRQCHIP = 0x1000000000",
+                     r"bad\.toml: capability\.KVM_CAP_IRQCHIP: capability 0 is", id="cap-value"),
+        pytest.param("KVM_CAP_IRQCHIP = 1", "99999 = 1",
+                     'capability.99999: "99999" is not a capability', id="cap-number"),
         pytest.param("MIDR_EL1", "MIDR_EL7", 'no register "MIDR_EL7"', id="register"),
+        pytest.param("MIDR_EL1", '"MIDR EL1"', "'register.MIDR EL1' is no key", id="two-words"),
+        pytest.param("[gic]", '"" = 1\n[gic]', "'' is no key", id="no-word"),
         pytest.param("target = 5", "target = [5]", "cpu.target is", id="array"),
         pytest.param("[gic]", "[gic", "not TOML", id="syntax"),
     ],
@@ -92,6 +98,30 @@ def test_bad_profile_is_refused_in_words(tmp_path: Path, old: str, new: str, why
     with pytest.raises(kvmemu.HostError, match=why) as caught:
         kvmemu.System(path)
     assert "bad.toml" in str(caught.value)
+    assert ": line " not in str(caught.value)  # of a text that nobody has written
+
+
+def test_descriptions_name_their_lines(tmp_path: Path) -> None:
+    text = hosts.profile_text(hosts.profile_path("gicv3-max"))
+    path = tmp_path / "bad.host"
+    path.write_text(text.replace("gic.version 3", "gic.version 5"))
+    with pytest.raises(kvmemu.HostError, match=r"bad\.host: line \d+: gic\.version is 5"):
+        kvmemu.System(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("/dev/zero", "too long for a host profile"),
+        ("/dev/../dev/", "Is a directory"),
+        ("/nonexistent/x.toml", "No such file"),
+        ("\udcff", "there is no host"),
+        ("gicv3-max\0", "there is no host"),
+    ],
+)
+def test_what_is_no_host(name: str, why: str) -> None:
+    with pytest.raises(kvmemu.HostError, match=why):
+        kvmemu.System(name)
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

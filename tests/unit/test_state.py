@@ -125,9 +125,15 @@ def test_bad_file_is_refused_in_words(tmp_path: Path, text: str, why: str) -> No
 
 def test_binary_file_is_refused_in_words(tmp_path: Path) -> None:
     path = tmp_path / "bad.state"
-    path.write_bytes(bytes(range(256)))
-    with pytest.raises(state.StateFileError, match="not text"):
-        state.load(path)
+    for content in (bytes(range(256)), b"kvmemu-state 1\n\xff\n", b"\xff" * 100):
+        path.write_bytes(content)
+        with pytest.raises(state.StateFileError, match="not a saved VM"):
+            state.load(path)
+
+
+def test_a_file_without_an_end_is_refused() -> None:
+    with pytest.raises(state.StateFileError, match="not a saved VM"):
+        state.load("/dev/zero")
 
 
 def test_state_of_another_machine_names_the_register() -> None:
