@@ -128,6 +128,10 @@ def _statement_words(statement: st.Statement) -> list[str]:
             return ["eventfd", name, number(initial), number(flags)]
         case st.Alarm(ms=ms):
             return ["alarm", number(ms)]
+        case st.Start(fd=fd):
+            return ["start", fd]
+        case st.Stop(fd=fd, ms=ms):
+            return ["stop", fd, number(ms)]
         case Guest(lists=lists):
             return ["guest", *_lists_words(lists)]
     return _call_words(statement)

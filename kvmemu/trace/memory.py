@@ -58,6 +58,11 @@ def map_descriptor(fd: int, size: int, offset: int) -> int:
     return _map(size, _PROT_RW, mmap.MAP_SHARED, fd=fd, offset=offset)
 
 
+def unmap(address: int, size: int) -> None:
+    """Take a mapping away."""
+    _libc.munmap(address, size)
+
+
 def _whole_pages(size: int) -> int:
     return -(-size // PAGE_BYTES) * PAGE_BYTES
 

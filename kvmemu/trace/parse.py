@@ -170,6 +170,15 @@ class _Parser(GuestParser):
             raise self.error(f"an alarm is 1 to {ALARM_MS_MAX} ms away")
         return st.Alarm(ms)
 
+    def start(self) -> st.Start:
+        return st.Start(self._fd())
+
+    def stop(self) -> st.Stop:
+        fd, ms = self._fd(), self.number("a number")
+        if not 0 <= ms.value <= ALARM_MS_MAX:
+            raise self.error(f"a run is given 0 to {ALARM_MS_MAX} ms")
+        return st.Stop(fd, ms)
+
     # ---- answers ----
 
     def answer(self, statement: st.Statement) -> st.Answer:
@@ -208,7 +217,7 @@ _STATEMENTS: dict[str, Callable[[_Parser], st.Statement]] = {
     "set": _Parser.set, "close": _Parser.close, "dup": _Parser.dup, "buffer": _Parser.buffer,
     "unmap": _Parser.unmap, "mmap": _Parser.mmap, "poke": _Parser.poke, "peek": _Parser.peek,
     "read": _Parser.read, "eventfd": _Parser.eventfd, "alarm": _Parser.alarm,
-    "guest": _Parser.guest,
+    "guest": _Parser.guest, "start": _Parser.start, "stop": _Parser.stop,
 }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from kvmemu.trace import statements as st
 from kvmemu.trace.backends import Backend
+from kvmemu.trace.background import Background
 from kvmemu.trace.blocks import answer_block, hex_number, place, same_blocks
 from kvmemu.trace.format import format_answer, format_statement, with_answers
 from kvmemu.trace.guest import Guest, same_ends
@@ -83,6 +84,7 @@ class _Run:
         self._mappings: dict[str, _Mapping] = {}
         self._open: list[int] = []
         self._eventfds: set[int] = set()  # which no backend knows
+        self._started: dict[str, Background] = {}
         self._creating = {
             script.constants[name] for name in CREATING_REQUESTS if name in script.constants
         }
@@ -93,6 +95,7 @@ class _Run:
             st.Mmap: self._run_mmap, st.Poke: self._run_poke, st.Peek: self._run_peek,
             st.Read: self._run_read, st.Eventfd: self._run_eventfd,
             st.Alarm: lambda _: None, Guest: self._run_guest,
+            st.Start: self._run_start, st.Stop: self._run_stop,
         }  # fmt: skip
 
     def statement(self, statement: st.Statement) -> st.Answer | None:
@@ -102,6 +105,8 @@ class _Run:
 
     def close(self) -> None:
         """Close what the script left open, newest first, and what stands for names no more."""
+        for background in self._started.values():
+            background.stop(0)
         for fd in reversed(self._open):
             with contextlib.suppress(OSError):
                 self._close_fd(fd)
@@ -266,6 +271,18 @@ class _Run:
 
     def _run_guest(self, statement: Guest) -> st.Answer:
         raise st.TraceError(statement.first_line, "guests do not act here yet")
+
+    # ---- vCPUs that run while the script goes on ----
+
+    def _run_start(self, statement: st.Start) -> None:
+        if statement.fd not in self._started:
+            run = self._constant("KVM_RUN")
+            background = Background(self._backend, self._fd(statement.fd), run)
+            self._started[statement.fd] = background
+
+    def _run_stop(self, statement: st.Stop) -> st.Answer:
+        background = self._started.pop(statement.fd, None)
+        return st.Answer(background.stop(statement.ms.value) if background else -errno.ESRCH)
 
     # ---- buffers ----
 

@@ -311,6 +311,22 @@ class Alarm(Statement):
 
 
 @dataclass(frozen=True)
+class Start(Statement):
+    """Calls KVM_RUN on a thread of its own, and goes on when it is under way."""
+
+    HAS_ANSWER: ClassVar[bool] = False
+    fd: str
+
+
+@dataclass(frozen=True)
+class Stop(Statement):
+    """Waits for a started KVM_RUN; after ms milliseconds a signal ends it."""
+
+    fd: str
+    ms: Number
+
+
+@dataclass(frozen=True)
 class Script:
     """A parsed script or trace.
 

@@ -27,7 +27,8 @@ WORDS = re.split(
     " ",
     "[ [ ] ] ; ; ; ? -> -> <- $a $a+4 $b 0 1 4 8 0x20 -1 0x1ff a b v bad &m fd:v 3*0 4*? "
     'u8 u32 \n # " KVM_RUN KVM_CREATE_VM read write load store wfi hvc smc lines context wait '
-    "repeat until ICC_IAR1_EL1 S3_0_C12_C12_0 S3_9_C1_C1_0 guest ioctl get set peek poke alarm",
+    "repeat until ICC_IAR1_EL1 S3_0_C12_C12_0 S3_9_C1_C1_0 guest ioctl get set peek poke alarm "
+    "start stop",
 )
 GOOD = (
     "guest v [ read ICC_IAR1_EL1 -> a ; write ICC_EOIR1_EL1 $a ]",
@@ -36,6 +37,7 @@ GOOD = (
     "ioctl v KVM_RUN [ u32 1 4*? [ &m ] ] ?",
     "poke m [ u8 1 ]",
     "get v 0x6030000000100000 ?",
+    "stop v 20",
 )
 
 

@@ -17,7 +17,7 @@ SOURCES = [
     HERE / name
     for name in (
         "replay.c", "guest.c", "run.c", "blocks.c", "parse.c", "parse_guest.c", "values.c",
-        "names.c", "guest_code.c", "guest_run.c",
+        "names.c", "guest_code.c", "guest_run.c", "background.c",
     )
 ]  # fmt: skip
 HEADERS = [

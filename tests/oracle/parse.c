@@ -40,6 +40,8 @@ static const struct {
 	{ "eventfd", OP_EVENTFD, "Dso" },
 	{ "alarm", OP_ALARM, "s" },
 	{ "guest", OP_GUEST, "g" },
+	{ "start", OP_START, "d" },
+	{ "stop", OP_STOP, "ds" },
 };
 
 int parse_fail(struct parser *p, const char *form, ...)
@@ -377,6 +379,8 @@ static int check_sizes(struct parser *p, const struct statement *st)
 		return parse_fail(p, "an eventfd's numbers have 32 bits");
 	if (st->op == OP_ALARM && (!st->size || st->size > 10000))
 		return parse_fail(p, "an alarm is 1 to 10000 ms away");
+	if (st->op == OP_STOP && st->size > 10000)
+		return parse_fail(p, "a run is given 0 to 10000 ms");
 	return 0;
 }
 
@@ -412,7 +416,7 @@ static int parse_statement(struct parser *p)
 static bool has_answer(enum op op)
 {
 	return op != OP_HOST && op != OP_BUFFER && op != OP_UNMAP && op != OP_POKE &&
-	       op != OP_EVENTFD && op != OP_ALARM;
+	       op != OP_EVENTFD && op != OP_ALARM && op != OP_START;
 }
 
 static int skip_answer(struct parser *p)

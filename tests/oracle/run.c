@@ -331,6 +331,12 @@ static int run_statement(struct run *run, const struct statement *st)
 	case OP_ALARM:
 		run->alarm_ms = st->size;
 		break;
+	case OP_START:
+		background_start(name_of(run, st->name));
+		break;
+	case OP_STOP:
+		print_result(run, background_stop(name_of(run, st->name), st->size), NULL);
+		break;
 	case OP_GUEST:
 		return run_guests(run->script, st, run->out);
 	}

@@ -110,7 +110,7 @@ struct guest_list {
 
 enum op {
 	OP_HOST, OP_OPEN, OP_IOCTL, OP_GET, OP_SET, OP_CLOSE, OP_DUP, OP_BUFFER, OP_UNMAP, OP_MMAP,
-	OP_POKE, OP_PEEK, OP_READ, OP_EVENTFD, OP_ALARM, OP_GUEST,
+	OP_POKE, OP_PEEK, OP_READ, OP_EVENTFD, OP_ALARM, OP_GUEST, OP_START, OP_STOP,
 };
 
 #define NO_NAME ((size_t)-1)
@@ -139,6 +139,7 @@ struct name {
 	unsigned char *address;
 	size_t size;
 	struct guest *guest; /* of a vCPU's descriptor, and of a VM's */
+	struct background *background; /* of a vCPU that was started */
 };
 
 struct lines {
@@ -190,6 +191,14 @@ volatile struct guest_slot *guest_slots(unsigned char *memory);
 
 void guest_created(struct name *vcpu, struct name *vm, uint64_t request, uint64_t arg);
 int run_guests(struct script *script, const struct statement *st, struct output *out);
+
+/* ---- background.c: KVM_RUN on a thread of its own ---- */
+
+/* returns when it is under way, or over; nothing if this vCPU was started before */
+void background_start(struct name *vcpu);
+
+/* what it returned, after a signal if it has not ended in ms milliseconds; -ESRCH: not started */
+long background_stop(struct name *vcpu, unsigned int ms);
 
 /* ---- names.c ---- */
 

@@ -65,6 +65,8 @@ def script(body: str) -> st.Script:
         pytest.param("buffer a 8\npoke a [ [ 0 ] ]", 3, "no block stands", id="poke-nested"),
         pytest.param("open a\nread a 8 0 [ u8 0 ]", 3, "the items are 1 bytes", id="read-layout"),
         pytest.param("alarm 0", 2, "an alarm is 1 to 10000 ms away", id="alarm-now"),
+        pytest.param("open a\nstop a 10001", 3, "a run is given 0 to", id="stop-late"),
+        pytest.param("open a\nstart a\n= 0", 4, "an answer without", id="answer-to-start"),
         pytest.param("host any\n= 0", 3, "an answer without a statement", id="answer-to-host"),
         pytest.param("open a\n= fd\n= fd", 4, "a second answer", id="two-answers"),
         pytest.param("open a\n= -EWHAT", 3, "-EWHAT is not a result", id="errno-unknown"),
@@ -151,6 +153,9 @@ eventfd event 0 0
 alarm 20
 ioctl vm2 KVM_RUN 0
 = -EINTR
+start vm2
+stop vm2 20
+= 0
 """
 
 

@@ -17,6 +17,7 @@ import pytest
 from kvmemu.trace import statements as st
 from kvmemu.trace.backends import KvmemuBackend
 from kvmemu.trace.format import format_answer
+from kvmemu.trace.memory import map_descriptor
 from kvmemu.trace.parse import parse
 from kvmemu.trace.replay import differences, record, replay, same_answers
 
@@ -294,6 +295,56 @@ def test_alarm_interrupts_the_next_statement_only(backend: FakeBackend) -> None:
     backend.answers[0xAE80] = wait
     answers_of("open a\nalarm 20\nioctl a KVM_RUN 0\nioctl a KVM_RUN 0", backend)
     assert interrupted == [True, False]
+
+
+class RunningBackend(FakeBackend):
+    """Its KVM_RUN begins as KVM's does, and sleeps for seconds, or until a signal."""
+
+    seconds = 0.0
+    begins = True
+
+    def mmap(self, fd: int, size: int, offset: int) -> int:
+        return map_descriptor(fd, size, offset)
+
+    def ioctl(self, fd: int, request: int, arg: int) -> int:
+        if request != CONSTANTS["KVM_RUN"]:
+            return super().ioctl(fd, request, arg)
+        if not self.begins:
+            raise OSError(errno.ENOEXEC, "")
+        os.pwrite(fd, bytes(4), 8)  # exit_reason
+        if ctypes.CDLL(None).usleep(int(self.seconds * 1e6)):
+            raise OSError(errno.EINTR, "")
+        return 0
+
+
+def test_started_run_goes_on_until_a_signal_stops_it() -> None:
+    backend = RunningBackend()
+    backend.seconds = 30
+    backend.answers[1] = lambda _: 7
+    start = time.monotonic()
+    answers = answers_of("open a\nstart a\nstart a\nioctl a 1 0\nstop a 20\nstop a 0", backend)
+    assert answers == ["= fd", "= 7", "= -EINTR", "= -ESRCH"]
+    assert time.monotonic() - start < 10
+
+
+def test_started_run_may_end_by_itself() -> None:
+    backend = RunningBackend()
+    backend.seconds = 0.02
+    assert answers_of("open a\nstart a\nstop a 10000", backend) == ["= fd", "= 0"]
+
+
+def test_started_run_may_fail_at_once() -> None:
+    backend = RunningBackend()
+    backend.begins = False
+    assert answers_of("open a\nstart a\nstop a 0", backend) == ["= fd", "= -ENOEXEC"]
+
+
+def test_started_run_is_over_when_the_script_is() -> None:
+    backend = RunningBackend()
+    backend.seconds = 30
+    answers_of("open a\nstart a", backend)
+    assert threading.active_count() == 1
+    assert not backend.open_fds
 
 
 def test_alarm_needs_the_main_thread(backend: FakeBackend) -> None:
