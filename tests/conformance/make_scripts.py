@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from conformance import guests_order, sweep_gic, sweep_gic_addr, sweep_gic_devices
+from conformance import sweep_gic_busy as busy
 from conformance import sweep_gic_inject as inject
 from conformance import sweep_gic_orders as orders
 from conformance import sweep_registers as regs
@@ -43,6 +44,8 @@ def _gic_scripts() -> dict[str, list[str]]:
         scripts |= {
             f"gicv{version}-inject": inject.inject(version),
             f"gicv{version}-wake": inject.wake(version),
+            f"gicv{version}-busy": busy.busy(version),
+            f"gicv{version}-woken": busy.woken(version),
             f"gicv{version}-timers": sweep_gic_devices.timers(version),
             f"gicv{version}-pmu": sweep_gic_devices.pmu(version),
             f"gicv{version}-orders": orders.orders(version),

@@ -197,7 +197,7 @@ RUN_EXIT = 8  # offset of exit_reason in struct kvm_run
 ALARM_MS = 25
 
 
-class _Sleepers:
+class Sleepers:
     """Suspended vCPUs: their KVM_RUN ends where an interrupt wakes them, else by an alarm."""
 
     def __init__(self, version: int) -> None:
@@ -209,11 +209,11 @@ class _Sleepers:
             self.lines += [
                 f"mmap v{vcpu_id} 0x1000 0 -> run{vcpu_id}",
                 f"ioctl v{vcpu_id} KVM_SET_MP_STATE [ u32 KVM_MP_STATE_SUSPENDED ]",
-                *self._interface(vcpu_id, 0xF8),
+                *self.interface(vcpu_id, 0xF8),
             ]
         self.lines += [put(DIST, 0, 2 if version == 3 else 1), *_set_config(version)]
 
-    def _interface(self, vcpu_id: int, mask: int) -> list[str]:
+    def interface(self, vcpu_id: int, mask: int) -> list[str]:
         """The CPU interface's priority mask; groups on."""
         if self.version == 2:
             whose = gic.whose(2, vcpu_id)
@@ -241,13 +241,13 @@ def _target(version: int, spi: int, place: int) -> str:
 
 def wake(version: int) -> list[str]:
     """What makes an interrupt one that a vCPU would take."""
-    sleepers = _Sleepers(version)
+    sleepers = Sleepers(version)
     step = sleepers.step
     step("nothing pending")
     step("an edge SPI, not enabled", irq_line(SPI, 0, 36, 1))
     step("enabled", put(DIST, 0x104, 0x10))
-    step("its priority too low for the mask", *sleepers._interface(0, 0))
-    step("and high enough again", *sleepers._interface(0, 0xF8))
+    step("its priority too low for the mask", *sleepers.interface(0, 0))
+    step("and high enough again", *sleepers.interface(0, 0xF8))
     step("the priority the mask's", put(DIST, 0x424, 0xF8F8F8F8))
     step("one step above it", put(DIST, 0x424, 0xF0F0F0F0))
     step("the distributor off", put(DIST, 0, 0))
