@@ -55,12 +55,13 @@ static uint32_t read_iar(struct virt_cpuif *vif, bool alias)
 	return special ? special : virt_cpuif_acknowledge(vif, n);
 }
 
+/* Unlike ICC_HPPIR, it does not tell of what the mask keeps back. Source: GICV_AHPPIR in IHI 0069. */
 static uint32_t read_hppir(const struct virt_cpuif *vif, bool alias)
 {
 	int n = virt_cpuif_highest_pending(vif);
 	uint32_t special;
 
-	if (n < 0)
+	if (n < 0 || !virt_cpuif_passes_mask(vif, n))
 		return INTID_SPURIOUS;
 	special = answer(vif, n, alias);
 	return special ? special : lr_vintid(vif, vif->lr[n]);
@@ -139,6 +140,7 @@ void gicv_write(struct virt_cpuif *vif, uint32_t offset, uint32_t value)
 		set_bits(vif, GICV_CTLR_BITS, value);
 		break;
 	case GICV_PMR:
+		value &= 0xff & ~0u << (8 - vif->pri_bits);
 		set_bits(vif, 0xffu << ICH_VMCR_PMR_SHIFT, value << ICH_VMCR_PMR_SHIFT);
 		break;
 	case GICV_BPR:

@@ -14,8 +14,6 @@
 #define ICC_CTLR_SEIS (1u << 14)
 #define ICC_CTLR_A3V (1u << 15)
 
-#define INTID_MASK 0xffffffu
-
 static void set_bits(struct virt_cpuif *vif, uint32_t mask, uint32_t value)
 {
 	virt_cpuif_write_vmcr(vif, (vif->vmcr & ~mask) | (value & mask));
@@ -43,6 +41,14 @@ static uint32_t read_hppir(const struct virt_cpuif *vif, bool group1)
 	if (n < 0 || lr_group1(vif, vif->lr[n]) != group1)
 		return INTID_SPURIOUS;
 	return lr_vintid(vif, vif->lr[n]);
+}
+
+/* A guest's bits below those implemented are ignored; a hypervisor's, in VMCR, are not: so do the hosts recorded. */
+static void write_pmr(struct virt_cpuif *vif, uint64_t value)
+{
+	uint32_t pmr = (uint32_t)value & 0xff & ~0u << (8 - vif->pri_bits);
+
+	set_bits(vif, 0xffu << ICH_VMCR_PMR_SHIFT, pmr << ICH_VMCR_PMR_SHIFT);
 }
 
 static uint32_t read_bpr0(const struct virt_cpuif *vif)
@@ -161,16 +167,16 @@ int icv_write(struct virt_cpuif *vif, enum sysreg reg, uint64_t value)
 	}
 	switch (reg) {
 	case SR_ICC_PMR_EL1:
-		set_bits(vif, 0xffu << ICH_VMCR_PMR_SHIFT, (uint32_t)value << ICH_VMCR_PMR_SHIFT);
+		write_pmr(vif, value);
 		return 0;
 	case SR_ICC_EOIR0_EL1:
-		virt_cpuif_end(vif, value & INTID_MASK, VIRT_GROUP0);
+		virt_cpuif_end(vif, value & virt_cpuif_intid_mask(vif), VIRT_GROUP0);
 		return 0;
 	case SR_ICC_EOIR1_EL1:
-		virt_cpuif_end(vif, value & INTID_MASK, VIRT_GROUP1);
+		virt_cpuif_end(vif, value & virt_cpuif_intid_mask(vif), VIRT_GROUP1);
 		return 0;
 	case SR_ICC_DIR_EL1:
-		virt_cpuif_deactivate(vif, value & INTID_MASK);
+		virt_cpuif_deactivate(vif, value & virt_cpuif_intid_mask(vif));
 		return 0;
 	case SR_ICC_BPR0_EL1:
 		set_bits(vif, 7u << ICH_VMCR_BPR0_SHIFT, (uint32_t)(value & 7) << ICH_VMCR_BPR0_SHIFT);

@@ -6,12 +6,14 @@
 #include "virt_cpuif.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "host.h"
 #include "host_gic.h"
 #include "pcpu.h"
 
 #define GICV2_PRI_BITS 5	/* GICH_LR and GICH_VMCR have room for no more */
+#define GICV2_PMR_BITS 0xf8u
 #define ICC_CTLR_ID_BITS_SHIFT 11
 #define ICC_CTLR_SEIS (1u << 14)
 #define ICC_CTLR_A3V (1u << 15)
@@ -34,7 +36,7 @@ void virt_cpuif_init(struct virt_cpuif *vif, const struct kvmemu_host *host, str
 	vif->hcr_mask = 0xff | ICH_HCR_EOICOUNT_MASK;
 	vif->vmcr_mask = ICH_VMCR_ENG0 | ICH_VMCR_ENG1 | ICH_VMCR_ACKCTL | ICH_VMCR_FIQEN | ICH_VMCR_CBPR |
 			 ICH_VMCR_EOIM | 7u << ICH_VMCR_BPR1_SHIFT | 7u << ICH_VMCR_BPR0_SHIFT |
-			 (0xffu & ~0u << (8 - bits)) << ICH_VMCR_PMR_SHIFT;
+			 (v2 ? GICV2_PMR_BITS : 0xffu) << ICH_VMCR_PMR_SHIFT;
 	if (!v2) {
 		vif->vtr |= (host->gic.icc_ctlr >> ICC_CTLR_ID_BITS_SHIFT & 7) << ICH_VTR_ID_BITS_SHIFT | ICH_VTR_TDS;
 		vif->vtr |= host->gic.icc_ctlr & ICC_CTLR_SEIS ? ICH_VTR_SEIS : 0;
@@ -50,13 +52,13 @@ void virt_cpuif_init(struct virt_cpuif *vif, const struct kvmemu_host *host, str
 
 bool lr_is_legal(const struct virt_cpuif *vif, uint64_t lr)
 {
-	uint32_t vintid = lr_vintid(vif, lr), id_bits = vif->vtr >> ICH_VTR_ID_BITS_SHIFT & 7 ? 24 : 16;
+	uint32_t vintid = lr_vintid(vif, lr);
 
 	if (!lr_pending(vif, lr) && !lr_active(vif, lr))
 		return true;
-	if (vintid >= INTID_FIRST_SPECIAL && vintid <= INTID_SPURIOUS)
+	if (intid_is_special(vintid))
 		return false;
-	if (!vif->v2 && vintid >> id_bits)
+	if (vintid & ~virt_cpuif_intid_mask(vif))
 		return false;
 	if (!lr_hw(vif, lr))
 		return true;
@@ -133,6 +135,11 @@ static uint32_t group_priority_mask(const struct virt_cpuif *vif, bool group1)
 	return 0xff & ~0u << shift;
 }
 
+static bool group_enabled(const struct virt_cpuif *vif, uint64_t lr)
+{
+	return vif->vmcr & (lr_group1(vif, lr) ? ICH_VMCR_ENG1 : ICH_VMCR_ENG0);
+}
+
 int virt_cpuif_highest_pending(const struct virt_cpuif *vif)
 {
 	uint32_t best = IDLE_PRIORITY;	/* an interrupt of the idle priority is never signalled */
@@ -144,7 +151,7 @@ int virt_cpuif_highest_pending(const struct virt_cpuif *vif)
 
 		if (!lr_pending(vif, lr) || lr_active(vif, lr) || priority >= best)
 			continue;
-		if (!(vif->vmcr & (lr_group1(vif, lr) ? ICH_VMCR_ENG1 : ICH_VMCR_ENG0)))
+		if (!vif->v2 && !group_enabled(vif, lr))
 			continue;
 		best = priority;
 		found = n;
@@ -152,19 +159,21 @@ int virt_cpuif_highest_pending(const struct virt_cpuif *vif)
 	return found;
 }
 
+bool virt_cpuif_passes_mask(const struct virt_cpuif *vif, int n)
+{
+	return group_enabled(vif, vif->lr[n]) && lr_priority(vif, vif->lr[n]) < vif->vmcr >> ICH_VMCR_PMR_SHIFT;
+}
+
 bool virt_cpuif_can_signal(const struct virt_cpuif *vif, int n)
 {
-	uint32_t priority, mask;
+	uint32_t mask;
 
-	if (n < 0 || !(vif->hcr & ICH_HCR_EN))
-		return false;
-	priority = lr_priority(vif, vif->lr[n]);
-	if (priority >= vif->vmcr >> ICH_VMCR_PMR_SHIFT)
+	if (n < 0 || !(vif->hcr & ICH_HCR_EN) || !virt_cpuif_passes_mask(vif, n))
 		return false;
 	if (highest_active(vif) < 0)
 		return true;
 	mask = group_priority_mask(vif, lr_group1(vif, vif->lr[n]));
-	return (priority & mask) < (virt_cpuif_running_priority(vif) & mask);
+	return (lr_priority(vif, vif->lr[n]) & mask) < (virt_cpuif_running_priority(vif) & mask);
 }
 
 static bool signals_fiq(const struct virt_cpuif *vif, int n)
@@ -194,7 +203,7 @@ uint32_t virt_cpuif_acknowledge(struct virt_cpuif *vif, int n)
 	uint32_t bit = (lr_priority(vif, lr) & group_priority_mask(vif, group1)) >> (8 - vif->pri_bits);
 
 	/* A special INTID cannot become active: no write could end it. Whoever put it there broke the rules. */
-	if (intid >= INTID_FIRST_SPECIAL && intid <= INTID_SPURIOUS) {
+	if (intid_is_special(intid)) {
 		vif->lr[n] = lr & ~pending;
 		return intid;
 	}
@@ -255,7 +264,7 @@ void virt_cpuif_end(struct virt_cpuif *vif, uint32_t intid, unsigned int groups)
 	bool split = vif->vmcr & ICH_VMCR_EOIM, group1;
 	int dropped, n;
 
-	if (intid >= INTID_FIRST_SPECIAL && intid <= INTID_SPURIOUS)
+	if (intid_is_special(intid))
 		return;
 	dropped = drop_priority(vif);
 	if (dropped < 0)	/* nothing was active: no EOIcount either */
@@ -269,8 +278,9 @@ void virt_cpuif_end(struct virt_cpuif *vif, uint32_t intid, unsigned int groups)
 	group1 = lr_group1(vif, vif->lr[n]);
 	if (!(groups & (group1 ? VIRT_GROUP1 : VIRT_GROUP0)))
 		return;
-	/* Not the interrupt that was running: its guest ends interrupts out of order, and keeps this one active. */
-	if ((lr_priority(vif, vif->lr[n]) & group_priority_mask(vif, group1)) != (uint32_t)dropped)
+	/* Not the one that was running, so that it stays active. Out of order is UNPREDICTABLE; a GICv2 looks at no priority. */
+	if (!vif->v2 &&
+	    (lr_priority(vif, vif->lr[n]) & group_priority_mask(vif, group1)) != (uint32_t)dropped)
 		return;
 	if (!split || is_lpi(intid))
 		deactivate_lr(vif, n);
@@ -280,7 +290,7 @@ void virt_cpuif_deactivate(struct virt_cpuif *vif, uint32_t intid)
 {
 	int n;
 
-	if (!(vif->vmcr & ICH_VMCR_EOIM) || (intid >= INTID_FIRST_SPECIAL && intid <= INTID_SPURIOUS))
+	if (!(vif->vmcr & ICH_VMCR_EOIM) || intid_is_special(intid))
 		return;
 	n = find_active(vif, intid);
 	if (n >= 0)

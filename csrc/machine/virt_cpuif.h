@@ -11,14 +11,14 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
 
+#include "lr_scan.h"
 #include "sysreg.h"
 
 struct kvmemu_host;
 struct pcpu;
 
-#define VIRT_CPUIF_MAX_LRS 16
+#define VIRT_CPUIF_MAX_LRS LR_SCAN_NR
 #define VIRT_CPUIF_MAX_APRS 4
 
 /* INTIDs that are answers, and the first of the LPIs. */
@@ -60,6 +60,7 @@ struct pcpu;
 #define ICH_HCR_VGRP0DIE (1u << 5)
 #define ICH_HCR_VGRP1EIE (1u << 6)
 #define ICH_HCR_VGRP1DIE (1u << 7)
+#define ICH_HCR_MAINTENANCE 0xfeu	/* all that ask for maintenance interrupts */
 #define ICH_HCR_TC (1u << 10)		/* trap: registers of both groups; from here on ICH only */
 #define ICH_HCR_TALL0 (1u << 11)
 #define ICH_HCR_TALL1 (1u << 12)
@@ -211,43 +212,34 @@ static inline void virt_cpuif_dsb(struct virt_cpuif *vif)
 	vif->gicv_stores = false;
 }
 
-/* Bit n of the result: byte n, which must be 0 or 1. */
-static inline uint32_t virt_cpuif_gather(const uint8_t bytes[VIRT_CPUIF_MAX_LRS])
+/* List registers in a state: of either format, upper the half of it that holds the state. */
+static inline uint32_t virt_cpuif_scan(const struct virt_cpuif *vif, struct lr_pattern v3, struct lr_pattern v2)
 {
-	uint64_t half[2];
+	uint32_t all = (1u << vif->nr_lr) - 1;
 
-	memcpy(half, bytes, sizeof(half));
-	/* Each byte's lowest bit is moved to its place in the uppermost byte; no two meet below it. */
-	return (uint32_t)(half[0] * 0x0102040810204080u >> 56 | half[1] * 0x0102040810204080u >> 56 << 8);
-}
-
-/* A bit a list register: those of which (word & mask) == value, where word is the half that holds the state. */
-static inline uint32_t virt_cpuif_match(const struct virt_cpuif *vif, unsigned int shift, uint32_t mask, uint32_t value)
-{
-	uint8_t hit[VIRT_CPUIF_MAX_LRS];
-
-	for (unsigned int n = 0; n < VIRT_CPUIF_MAX_LRS; n++)
-		hit[n] = ((uint32_t)(vif->lr[n] >> shift) & mask) == value;
-	return virt_cpuif_gather(hit) & ((1u << vif->nr_lr) - 1);
+	return (vif->v2 ? lr_scan(vif->lr, 0, v2) : lr_scan(vif->lr, 1, v3)) & all;
 }
 
 /* List registers that are empty, whether or not they ask for EOI maintenance. */
 static inline uint32_t virt_cpuif_empty(const struct virt_cpuif *vif)
 {
-	return vif->v2 ? virt_cpuif_match(vif, 0, GICH_LR_STATE, 0) : virt_cpuif_match(vif, 32, ICH_LR_STATE >> 32, 0);
+	return virt_cpuif_scan(vif, (struct lr_pattern){ ICH_LR_STATE >> 32, 0 },
+			       (struct lr_pattern){ GICH_LR_STATE, 0 });
 }
 
+/* Pending, and not active too. */
 static inline uint32_t virt_cpuif_pending(const struct virt_cpuif *vif)
 {
-	return vif->v2 ? virt_cpuif_match(vif, 0, GICH_LR_STATE, GICH_LR_PENDING) :
-			 virt_cpuif_match(vif, 32, ICH_LR_STATE >> 32, ICH_LR_PENDING >> 32);
+	return virt_cpuif_scan(vif, (struct lr_pattern){ ICH_LR_STATE >> 32, ICH_LR_PENDING >> 32 },
+			       (struct lr_pattern){ GICH_LR_STATE, GICH_LR_PENDING });
 }
 
 /* Empty, not a hardware interrupt, and the hypervisor wants to know. */
 static inline uint32_t virt_cpuif_eisr(const struct virt_cpuif *vif)
 {
-	return vif->v2 ? virt_cpuif_match(vif, 0, GICH_LR_STATE | GICH_LR_HW | GICH_LR_EOI, GICH_LR_EOI) :
-			 virt_cpuif_match(vif, 32, (ICH_LR_STATE | ICH_LR_HW | ICH_LR_EOI) >> 32, ICH_LR_EOI >> 32);
+	return virt_cpuif_scan(vif,
+			       (struct lr_pattern){ (ICH_LR_STATE | ICH_LR_HW | ICH_LR_EOI) >> 32, ICH_LR_EOI >> 32 },
+			       (struct lr_pattern){ GICH_LR_STATE | GICH_LR_HW | GICH_LR_EOI, GICH_LR_EOI });
 }
 
 /* Free to be used: empty, and not one that EISR tells of. */
@@ -259,19 +251,19 @@ static inline uint32_t virt_cpuif_elrsr(const struct virt_cpuif *vif)
 /* MISR, from which list registers are empty and which ended with EOI maintenance. */
 static inline uint32_t virt_cpuif_misr_of(const struct virt_cpuif *vif, uint32_t empty, uint32_t eisr)
 {
-	uint32_t valid = ~empty & ((1u << vif->nr_lr) - 1), hcr = vif->hcr, misr = 0;
-	/* Group enables, moved to the bits of their maintenance interrupts: E where enabled, D where not. */
-	uint32_t enables = (vif->vmcr & ICH_VMCR_ENG0) * (ICH_HCR_VGRP0EIE / ICH_VMCR_ENG0) |
-			   (vif->vmcr & ICH_VMCR_ENG1) * (ICH_HCR_VGRP1EIE / ICH_VMCR_ENG1);
+	uint32_t valid = ~empty & ((1u << vif->nr_lr) - 1), hcr = vif->hcr, misr = eisr ? ICH_MISR_EOI : 0, enables;
 
-	if (eisr)
-		misr |= ICH_MISR_EOI;
+	if (!(hcr & ICH_HCR_MAINTENANCE))	/* as nearly always */
+		return misr;
 	if (!(valid & (valid - 1)))	/* one or none */
 		misr |= hcr & ICH_HCR_UIE;
 	if (hcr & ICH_HCR_EOICOUNT_MASK)
 		misr |= hcr & ICH_HCR_LRENPIE;
 	if (hcr & ICH_HCR_NPIE && !virt_cpuif_pending(vif))
 		misr |= ICH_MISR_NP;
+	/* The group enables, each moved to the bit of its interrupt for being enabled; the one for disabled is above. */
+	enables = (vif->vmcr & ICH_VMCR_ENG0) * (ICH_HCR_VGRP0EIE / ICH_VMCR_ENG0) |
+		  (vif->vmcr & ICH_VMCR_ENG1) * (ICH_HCR_VGRP1EIE / ICH_VMCR_ENG1);
 	misr |= hcr & enables;
 	misr |= hcr & ~enables << 1 & (ICH_HCR_VGRP0DIE | ICH_HCR_VGRP1DIE);
 	return misr;
@@ -347,6 +339,19 @@ static inline uint32_t lr_vintid(const struct virt_cpuif *vif, uint64_t lr)
 	return intid < 16 && !(lr & GICH_LR_HW) ? intid | ((uint32_t)lr & 7u << GICH_LR_CPUID_SHIFT) : intid;
 }
 
+static inline bool intid_is_special(uint32_t intid)
+{
+	return intid >= INTID_FIRST_SPECIAL && intid <= INTID_SPURIOUS;
+}
+
+/* The bits that INTIDs of this interface have: 10 and the sender's 3, 16 or 24. */
+static inline uint32_t virt_cpuif_intid_mask(const struct virt_cpuif *vif)
+{
+	if (vif->v2)
+		return 0x1fff;
+	return vif->vtr & 7u << ICH_VTR_ID_BITS_SHIFT ? 0xffffff : 0xffff;
+}
+
 /*
  * Whether a hypervisor may put this into a list register. The architecture leaves open what happens else: a hardware
  * interrupt that is pending and active; one whose physical INTID is no PPI or SPI; a virtual INTID that is special or
@@ -387,10 +392,17 @@ void gicv_write(struct virt_cpuif *vif, uint32_t offset, uint32_t value);
 #define VIRT_GROUP0 1u
 #define VIRT_GROUP1 2u
 
-/* The list register with the pending interrupt of highest priority in an enabled group; -1: none. */
+/*
+ * The list register with the pending interrupt of highest priority; -1: none. A GICv3 looks at the groups that are
+ * enabled; on a GICv2 one of a disabled group comes first, too, and hides those below it. Source: the pseudocode of
+ * UpdateExceptionState(), IHI 0048, and of HighestPriorityVirtualInterrupt(), IHI 0069.
+ */
 int virt_cpuif_highest_pending(const struct virt_cpuif *vif);
 
-/* Whether that one would be signalled: enabled, above the priority mask, and above what is running. */
+/* Its group is enabled, and its priority above the mask. */
+bool virt_cpuif_passes_mask(const struct virt_cpuif *vif, int n);
+
+/* Whether it would be signalled: that, and above what is running. */
 bool virt_cpuif_can_signal(const struct virt_cpuif *vif, int n);
 
 /* Priority of the running interrupt: the highest that is active; 0xff: none. */

@@ -24,21 +24,9 @@ static enum host_irq_return handle(struct pcpu *cpu, uint32_t intid, void *data)
 	return device->answer;
 }
 
-static struct machine *make_machine(void)
-{
-	struct kvmemu_host *host = malloc(sizeof(*host));
-	struct machine *machine;
-
-	*host = test_host(V3, 4, 5);
-	atomic_init(&host->refs, 1);
-	must(machine_create(host, &machine));
-	kvmemu_host_put(host);
-	return machine;
-}
-
 static void a_forwarded_level_interrupt_fires_again_when_deactivated(void)
 {
-	struct machine *m = make_machine();
+	struct machine *m = make_machine(V3);
 	struct device device = { .machine = m, .answer = HOST_IRQ_FORWARDED };
 
 	must(host_irq_claim(m, SPI, handle, &device));

@@ -10,21 +10,9 @@
 #define NR_THREADS 4
 #define NR_CPUS 40
 
-static struct machine *make_machine(void)
-{
-	struct kvmemu_host *host = malloc(sizeof(*host));
-	struct machine *machine;
-
-	*host = test_host(V3, 4, 5);
-	atomic_init(&host->refs, 1);
-	must(machine_create(host, &machine));
-	kvmemu_host_put(host);
-	return machine;
-}
-
 static void as_many_are_made_as_run_at_once(void)
 {
-	struct machine *machine = make_machine();
+	struct machine *machine = make_machine(V3);
 	struct pcpu *cpu[NR_CPUS];
 
 	for (unsigned int round = 0; round < 3; round++) {
@@ -42,7 +30,7 @@ static void as_many_are_made_as_run_at_once(void)
 
 static void registers_keep_what_the_last_user_left(void)
 {
-	struct machine *machine = make_machine();
+	struct machine *machine = make_machine(V3);
 	struct pcpu *cpu = machine_take_cpu(machine);
 
 	cpu->vif.lr[3] = 12345;
@@ -73,7 +61,7 @@ static void *use_cpus(void *argument)
 
 static void no_two_threads_have_the_same(void)
 {
-	struct machine *machine = make_machine();
+	struct machine *machine = make_machine(V3);
 	pthread_t thread[NR_THREADS];
 
 	for (unsigned int i = 0; i < NR_THREADS; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The virtual CPU interface by the architecture's rules, one a test: what the hypervisor reads, and what a guest does with
- * ICC_* registers. Source: Arm IHI 0069, chapters 6 and 12. The GICV frame is in test_gicv.c. Part of the tests.
+ * The virtual CPU interface by the architecture's rules, one a test: what the hypervisor reads and writes. The guest's
+ * side is in test_icv.c and test_gicv.c. Source: Arm IHI 0069, chapters 6 and 12. Part of the tests.
  */
 #include "vif.h"
 
@@ -191,62 +191,56 @@ static void without_sre_there_are_no_system_registers(void)
 }
 
 /*
- * Acknowledging and ending.
+ * What a hypervisor must not put there.
  */
 
-static void acknowledging_makes_active_and_ending_makes_empty(void)
+static void illegal_list_registers_are_told(void)
 {
-	struct virt_cpuif vif = make_vif(V3, 4, 5);
+	struct virt_cpuif v3 = make_vif(V3, 4, 5), v2 = make_vif(V2, 4, 5);
 
-	vif.lr[2] = make_lr(&vif, PENDING, true, 0xa0, 40);
-	ok(virt_irq(&vif) && !virt_fiq(&vif));
-	equal(icc(&vif, SR_ICC_HPPIR1_EL1), 40);
-	equal(icc(&vif, SR_ICC_IAR0_EL1), INTID_SPURIOUS);
-	equal(icc(&vif, SR_ICC_IAR1_EL1), 40);
-	equal(lr_state(&vif, 2), ACTIVE);
-	equal(vif.ap1r[0], 1u << (0xa0 >> 3));
-	equal(vif.ap0r[0], 0);
-	equal(icc(&vif, SR_ICC_RPR_EL1), 0xa0);
-	equal(icc(&vif, SR_ICC_IAR1_EL1), INTID_SPURIOUS);
-	ok(!virt_irq(&vif));
-	set_icc(&vif, SR_ICC_EOIR1_EL1, 40);
-	equal(lr_state(&vif, 2), INVALID);
-	equal(vif.ap1r[0], 0);
-	equal(icc(&vif, SR_ICC_RPR_EL1), 0xff);
+	for (unsigned int kind = 0; kind < 2; kind++) {
+		struct virt_cpuif *vif = kind ? &v2 : &v3;
+
+		ok(lr_is_legal(vif, 0));
+		ok(lr_is_legal(vif, make_lr(vif, PENDING_ACTIVE, true, 0, 40)));
+		ok(lr_is_legal(vif, make_hw_lr(vif, PENDING, true, 0, 40, 16)));
+		ok(lr_is_legal(vif, make_hw_lr(vif, ACTIVE, true, 0, 40, 1019)));
+		ok(!lr_is_legal(vif, make_hw_lr(vif, PENDING_ACTIVE, true, 0, 40, 40)));
+		ok(!lr_is_legal(vif, make_hw_lr(vif, PENDING, true, 0, 40, 15)));
+		ok(!lr_is_legal(vif, make_hw_lr(vif, PENDING, true, 0, 40, 1020)));
+		ok(!lr_is_legal(vif, make_lr(vif, PENDING, true, 0, 1020)));
+		ok(!lr_is_legal(vif, make_lr(vif, ACTIVE, true, 0, 1023)));
+		ok(lr_is_legal(vif, make_lr(vif, INVALID, true, 0, 1023)));
+	}
+	ok(lr_is_legal(&v3, make_lr(&v3, PENDING, true, 0, 0xffffff)));
+	ok(!lr_is_legal(&v3, make_lr(&v3, PENDING, true, 0, 0x1000000)));
 }
 
-static void group_0_is_a_fiq(void)
+static void list_registers_must_not_share_an_interrupt(void)
 {
 	struct virt_cpuif vif = make_vif(V3, 4, 5);
 
-	vif.lr[0] = make_lr(&vif, PENDING, false, 0xa0, 40);
-	ok(!virt_irq(&vif) && virt_fiq(&vif));
-	equal(icc(&vif, SR_ICC_IAR1_EL1), INTID_SPURIOUS);
-	equal(icc(&vif, SR_ICC_IAR0_EL1), 40);
-	equal(vif.ap0r[0], 1u << (0xa0 >> 3));
-	set_icc(&vif, SR_ICC_EOIR0_EL1, 40);
-	equal(lr_state(&vif, 0), INVALID);
-}
-
-static void nothing_is_signalled_while_disabled_or_masked(void)
-{
-	struct virt_cpuif vif = make_vif(V3, 4, 5);
-
-	vif.lr[0] = make_lr(&vif, PENDING, true, 0xa0, 40);
-	set_icc(&vif, SR_ICC_IGRPEN1_EL1, 0);
-	ok(!virt_irq(&vif));
-	equal(icc(&vif, SR_ICC_HPPIR1_EL1), INTID_SPURIOUS);
-	set_icc(&vif, SR_ICC_IGRPEN1_EL1, 1);
-	set_icc(&vif, SR_ICC_PMR_EL1, 0xa0);
-	ok(!virt_irq(&vif));
-	equal(icc(&vif, SR_ICC_HPPIR1_EL1), 40);	/* whatever the mask */
-	equal(icc(&vif, SR_ICC_IAR1_EL1), INTID_SPURIOUS);
-	set_icc(&vif, SR_ICC_PMR_EL1, 0xa8);
-	ok(virt_irq(&vif));
-	virt_cpuif_write_hcr(&vif, 0);
-	ok(!virt_irq(&vif));
-	equal(icc(&vif, SR_ICC_IAR1_EL1), INTID_SPURIOUS);
-	equal(lr_state(&vif, 0), PENDING);
+	vif.lr[0] = make_hw_lr(&vif, PENDING, true, 0, 40, 70);
+	vif.lr[3] = make_hw_lr(&vif, PENDING, true, 0, 41, 71);
+	equal(virt_cpuif_check(&vif), 0);
+	vif.lr[2] = make_lr(&vif, ACTIVE, true, 0, 40);
+	fails(virt_cpuif_check(&vif), EEXIST);
+	vif.lr[2] = make_lr(&vif, INVALID, true, 0, 40);
+	equal(virt_cpuif_check(&vif), 0);
+	vif.lr[2] = make_hw_lr(&vif, ACTIVE, true, 0, 42, 71);
+	fails(virt_cpuif_check(&vif), EEXIST);
+	vif.lr[2] = make_hw_lr(&vif, ACTIVE, true, 0, 42, 7);
+	fails(virt_cpuif_check(&vif), EINVAL);
+	vif.lr[2] = 0;
+	vif.lr[4] = 1;	/* there is none */
+	fails(virt_cpuif_check(&vif), EINVAL);
+	/* One SGI from two senders is two interrupts. */
+	vif = make_vif(V2, 4, 5);
+	vif.lr[0] = make_lr(&vif, PENDING, true, 0, 3 | 1 << 10);
+	vif.lr[1] = make_lr(&vif, PENDING, true, 0, 3 | 2 << 10);
+	equal(virt_cpuif_check(&vif), 0);
+	vif.lr[1] = make_lr(&vif, PENDING, true, 0, 3 | 1 << 10);
+	fails(virt_cpuif_check(&vif), EEXIST);
 }
 
 int main(void)
@@ -262,8 +256,7 @@ int main(void)
 	run(sre_is_fixed_without_gicv2_compatibility);
 	run(sre_is_in_effect_after_isb_and_then_fiqen_can_be_zero);
 	run(without_sre_there_are_no_system_registers);
-	run(acknowledging_makes_active_and_ending_makes_empty);
-	run(group_0_is_a_fiq);
-	run(nothing_is_signalled_while_disabled_or_masked);
+	run(illegal_list_registers_are_told);
+	run(list_registers_must_not_share_an_interrupt);
 	return check_done();
 }

@@ -43,6 +43,21 @@ static inline struct kvmemu_host test_host(enum kind kind, uint32_t nr_lr, uint3
 	return host;
 }
 
+/* A machine of one's own; ends with machine_put(). */
+static inline struct machine *make_machine(enum kind kind)
+{
+	struct kvmemu_host *host = malloc(sizeof(*host));
+	struct machine *machine = NULL;
+
+	if (!ok(host))
+		_exit(1);
+	*host = test_host(kind, 4, 5);
+	atomic_init(&host->refs, 1);
+	must(machine_create(host, &machine));
+	kvmemu_host_put(host);
+	return machine;
+}
+
 /* Ready: all enabled, nothing masked, no traps. V3_COMPAT: for a GICv2 guest. */
 static inline struct virt_cpuif make_vif(enum kind kind, uint32_t nr_lr, uint32_t bits)
 {
@@ -62,15 +77,16 @@ static inline struct virt_cpuif make_vif(enum kind kind, uint32_t nr_lr, uint32_
 enum { INVALID, PENDING, ACTIVE, PENDING_ACTIVE };
 
 /* A list register in the host's format; group 1 if asked. */
-static inline uint64_t make_lr(const struct virt_cpuif *vif, unsigned int state, bool group1, uint32_t priority, uint32_t vintid)
+static inline uint64_t make_lr(const struct virt_cpuif *vif, unsigned int state, bool group1, uint32_t priority,
+			       uint32_t vintid)
 {
 	if (vif->v2)
 		return (uint64_t)state << 28 | (uint64_t)group1 << 30 | (uint64_t)(priority >> 3) << 23 | vintid;
 	return (uint64_t)state << 62 | (uint64_t)group1 << 60 | (uint64_t)priority << 48 | vintid;
 }
 
-static inline uint64_t make_hw_lr(const struct virt_cpuif *vif, unsigned int state, bool group1, uint32_t priority, uint32_t vintid,
-				  uint32_t pintid)
+static inline uint64_t make_hw_lr(const struct virt_cpuif *vif, unsigned int state, bool group1, uint32_t priority,
+				  uint32_t vintid, uint32_t pintid)
 {
 	uint64_t lr = make_lr(vif, state, group1, priority, vintid);
 
