@@ -197,6 +197,11 @@ static void gicv2_by_several_threads(void)
 	work_together("gicv2-cortex-a72", false);
 }
 
+static void gicv2_on_a_gicv3_by_several_threads(void)
+{
+	work_together("gicv3-gicv2-compat", false);
+}
+
 int main(void)
 {
 	int before;
@@ -206,6 +211,7 @@ int main(void)
 	before = count_open_descriptors();
 	run(gicv3_by_several_threads);
 	run(gicv2_by_several_threads);
+	run(gicv2_on_a_gicv3_by_several_threads);
 	equal(count_open_descriptors(), before);
 	return check_done();
 }

@@ -314,9 +314,10 @@ static struct kvmemu_host *odd_host(struct session *s)
 		numbers[i] = (unsigned int)take(&s->in, 4);
 	at = snprintf(text, sizeof(text),
 		      "kvmemu-host 1\nname odd\nkernel 6.1\n"
-		      "gic.version %u\ngic.list_registers %u\ngic.priority_bits %u\n"
+		      "gic.version %u\ngic.v2_compat %s\ngic.list_registers %u\ngic.priority_bits %u\n"
 		      "counter.hz %u\ncpu.target 5\ncpu.page_bytes %u\ncpu.sve_vqs %u\ncpu.aarch32_el0 %s\n",
-		      2 + numbers[0] % 2, 1 + numbers[1] % 16, 5 + numbers[2] % 3, 1 + numbers[3] / 8,
+		      2 + numbers[0] % 2, numbers[0] % 4 == 3 ? "true" : "false", 1 + numbers[1] % 16,
+		      5 + numbers[2] % 3, 1 + numbers[3] / 8,
 		      4096 + numbers[4] % 61441, numbers[5] & 0xffff, numbers[6] % 2 ? "true" : "false");
 	for (unsigned int i = choose(&s->in, 24); i > 0; i--) {
 		unsigned int cap = choose(&s->in, 230);
