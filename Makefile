@@ -19,7 +19,7 @@ CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror
 ALL_CFLAGS := -std=gnu11 -fPIC -fvisibility=hidden -pthread -Iinclude $(WARNINGS) $(CFLAGS)
 
-CORE := $(wildcard csrc/ioctl/*.c csrc/vm/*.c csrc/reg/*.c csrc/timer/*.c csrc/vgic/*.c csrc/machine/*.c)
+CORE := $(wildcard csrc/ioctl/*.c csrc/vm/*.c csrc/reg/*.c csrc/timer/*.c csrc/vgic/*.c csrc/switch/*.c csrc/machine/*.c)
 PRELOAD := $(wildcard csrc/preload/*.c)
 HEADERS := $(wildcard include/*.h include/kvmemu/*.h include/kvmemu/*/*.h csrc/*/*.h)
 CORE_OBJS := $(CORE:%.c=$(BUILD)/%.o)

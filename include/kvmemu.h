@@ -189,6 +189,67 @@ struct kvmemu_gic_reg {
 KVMEMU_API int kvmemu_gic_reg_from(int version, int frame, uint32_t offset, struct kvmemu_gic_reg *reg);
 
 /*
+ * The guest: what KVM_RUN enters. Without one a vCPU waits in WFI for ever.
+ *
+ * A guest is a function that executes instructions by the operations below, on the thread that is in KVM_RUN. It is called
+ * with the vCPU in the guest; where it returns, it is called again, and goes on. An operation returns
+ *
+ *    0               the instruction was executed,
+ *    KVMEMU_LEAVE    the guest has to be left first: for user space (MMIO, a PSCI call), to wait, for a signal. Return at
+ *                    once, and execute the same instruction first when called again; it then completes. Until then no
+ *                    operation has an effect. Any operation may return this before it did anything.
+ *    -ENOENT         there is no such register: the instruction is UNDEFINED,
+ *    -EFAULT         user space answered the access with an external abort,
+ *    -EINVAL         not an access there is: bytes is 1, 2, 4 or 8, and the address a multiple of it.
+ *
+ * What a guest keeps in the vCPU's registers or in guest memory is saved and restored with the VM; what it keeps in
+ * context is its own.
+ */
+struct kvmemu_cpu;
+typedef void kvmemu_guest(struct kvmemu_cpu *cpu, void *context);
+
+#define KVMEMU_LEAVE 1
+
+/*
+ * Gives a vCPU its guest; NULL takes it away. 0; -EINVAL if the file is not a vCPU. Waits for a KVM_RUN that is under way.
+ */
+KVMEMU_API int kvmemu_set_guest(struct kvmemu_file *vcpu, kvmemu_guest *guest, void *context);
+
+/*
+ * MRS and MSR, by op0:op1:CRn:CRm:op2 as in KVM_REG_ARM64_SYSREG ids (the lower 16 bits of such an id). ICC_* and CNT* are
+ * the hardware's; others trap, or are the vCPU's.
+ */
+KVMEMU_API int kvmemu_cpu_read_sysreg(struct kvmemu_cpu *cpu, uint16_t encoding, uint64_t *value);
+KVMEMU_API int kvmemu_cpu_write_sysreg(struct kvmemu_cpu *cpu, uint16_t encoding, uint64_t value);
+
+/* A load or store at an IPA: memory, the GIC's frames, ioeventfds, and what is left ends KVM_RUN with KVM_EXIT_MMIO. */
+KVMEMU_API int kvmemu_cpu_load(struct kvmemu_cpu *cpu, uint64_t ipa, uint32_t bytes, uint64_t *value);
+KVMEMU_API int kvmemu_cpu_store(struct kvmemu_cpu *cpu, uint64_t ipa, uint32_t bytes, uint64_t value);
+
+/* Completes when the vCPU has an interrupt to take, masked or not. */
+KVMEMU_API int kvmemu_cpu_wfi(struct kvmemu_cpu *cpu);
+
+/* HVC #0 and SMC #0: function and arguments in x0 and up, results there too (Arm DEN0028, SMC Calling Convention). */
+KVMEMU_API int kvmemu_cpu_hvc(struct kvmemu_cpu *cpu);
+KVMEMU_API int kvmemu_cpu_smc(struct kvmemu_cpu *cpu);
+
+/* For a guest that has nothing left to do: it waits, whatever interrupts there are, and KVM_RUN with it. */
+KVMEMU_API int kvmemu_cpu_idle(struct kvmemu_cpu *cpu);
+
+/* KVM_RUN ends, with an exit reason of KVM_EXIT_*: for an engine that cannot go on. */
+KVMEMU_API int kvmemu_cpu_exit(struct kvmemu_cpu *cpu, uint32_t exit_reason);
+
+/* What is asserted to the CPU: bit 0 IRQ, bit 1 FIQ. */
+KVMEMU_API unsigned int kvmemu_cpu_lines(struct kvmemu_cpu *cpu);
+
+/* x0 to x30, as KVM_GET_ONE_REG reads them outside of KVM_RUN; and the PC, which is the guest's to move. */
+KVMEMU_API uint64_t *kvmemu_cpu_x(struct kvmemu_cpu *cpu);
+KVMEMU_API uint64_t *kvmemu_cpu_pc(struct kvmemu_cpu *cpu);
+
+/* How often PSCI CPU_ON has reset this vCPU: a guest that has its place elsewhere than in the PC starts again then. */
+KVMEMU_API unsigned int kvmemu_cpu_resets(const struct kvmemu_cpu *cpu);
+
+/*
  * The counter of a system, by any of its files: what CNTPCT_EL0 would read, in ticks of the host's counter frequency. It follows the
  * machine's clock until it is stepped for the first time; from then on it moves only when told to.
  */

@@ -19,7 +19,7 @@ HEADERS = (
     "csrc/bench/bench.h",
 )
 # The preload library replaces libc functions: not in a process that imports us.
-SOURCE_DIRS = ("ioctl", "vm", "reg", "timer", "vgic", "machine", "bench")
+SOURCE_DIRS = ("ioctl", "vm", "reg", "timer", "vgic", "switch", "machine", "bench")
 
 
 def declarations(header: str) -> str:
@@ -43,6 +43,8 @@ def sources() -> list[str]:
 
 ffi = FFI()
 ffi.cdef("\n".join(declarations(header) for header in HEADERS))
+# What runs a guest that is written in Python (guest.py).
+ffi.cdef('extern "Python" void kvmemu_python_guest(struct kvmemu_cpu *cpu, void *context);')
 ffi.set_source(
     "kvmemu._core",
     "\n".join(f'#include "{header}"' for header in HEADERS),

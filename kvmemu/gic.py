@@ -25,6 +25,12 @@ NR_PRIVATE_IRQS = 32
 _WORD = 4
 _LEVELS = kvm.VGIC_LEVEL_INFO_LINE_LEVEL << kvm.KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT
 _REGION_COUNT_SHIFT = 52
+_REDIST_BYTES = 0x2_0000
+_ADDRESS_KINDS = {
+    (2, "gicd"): kvm.KVM_VGIC_V2_ADDR_TYPE_DIST,
+    (2, "gicc"): kvm.KVM_VGIC_V2_ADDR_TYPE_CPU,
+    (3, "gicd"): kvm.KVM_VGIC_V3_ADDR_TYPE_DIST,
+}
 _REGION_BASE_MASK = 0x000F_FFFF_FFFF_0000
 
 
@@ -263,6 +269,17 @@ class Gic(Device):
         """
         self.set_device_attr(kvm.KVM_DEV_ARM_VGIC_GRP_ADDR, kind, ipa)
 
+    def frame_address(self, frame: str) -> int | None:
+        """Where a frame is that all vCPUs find in one place; None if it has none in memory."""
+        kind = _ADDRESS_KINDS.get((self.version, frame))
+        return None if kind is None else self.address(kind)
+
+    def guest_address(self, frame: str, vcpu: Vcpu) -> int | None:
+        """Where a vCPU's guest finds a frame, one of FRAMES; None if it has no place in memory."""
+        if frame == "gicr" and isinstance(self, VgicV3):
+            return self.redist_address(vcpu)
+        return self.frame_address(frame)
+
     @property
     def dist(self) -> FrameRegisters:
         """The distributor's registers; on a GICv2 those that are banked are vCPU 0's."""
@@ -333,6 +350,15 @@ class VgicV3(Gic):
     """KVM_DEV_TYPE_ARM_VGIC_V3."""
 
     version = 3
+
+    def redist_address(self, vcpu: Vcpu) -> int | None:
+        """Where a vCPU's redistributor is: they are given out in order of creation."""
+        before = vcpu.index
+        for base, count in self.regions():
+            if not count or before < count:
+                return base + before * _REDIST_BYTES
+            before -= count
+        return None
 
     def redist(self, vcpu: Vcpu) -> FrameRegisters:
         """The registers of a vCPU's redistributor, both frames."""

@@ -30,6 +30,7 @@ from kvmemu.constants import (
 )
 from kvmemu.errors import KvmError, check, kvm_error
 from kvmemu.file import BYTES, COUNT, WORDS, File, new_filled
+from kvmemu.guest import Guest, GuestFunction
 from kvmemu.registers import RegisterIds, Registers, name_of, reg_bytes
 from kvmemu.stats import Statistics, read_statistics
 
@@ -72,6 +73,7 @@ class Vcpu(File):
         self.id = vcpu_id
         self.index = index
         self._ids: RegisterIds | None = None
+        self._guest: Guest | None = None
 
     # What a vCPU that is only restored does not need is made when it is asked for.
 
@@ -297,7 +299,37 @@ class Vcpu(File):
                 of a timer that user space has to see; ENOEXEC, EPERM, EINVAL for a vCPU that is not
                 ready to run.
         """
-        self.ioctl(KVM_RUN)
+        guest = self._guest
+        result: int = lib.kvmemu_ioctl(self._handle or self.handle(), KVM_RUN, 0, ffi.NULL)
+        if guest is not None and guest.error is not None:
+            raise guest.error
+        if result < 0:
+            raise kvm_error(-result, f"KVM_RUN on {self}")
+
+    def set_guest(self, guest: GuestFunction | Guest | None) -> Guest | None:
+        """Gives the vCPU what it executes in run(); None: it waits for ever, as at first.
+
+        Args:
+            guest: a function of a Cpu; or the Guest of another vCPU, which then goes on here, where
+                that vCPU's state was restored.
+
+        Returns:
+            The guest.
+        """
+        old, self._guest = self._guest, None
+        if old is not None and old is not guest:
+            old.stop()
+        if guest is None:
+            check(lib.kvmemu_set_guest(self.handle(), ffi.NULL, ffi.NULL), f"guest of {self}")
+            return None
+        if isinstance(guest, Guest):
+            guest.move_to(self)
+        else:
+            guest = Guest(self, guest)
+        entry = lib.kvmemu_python_guest
+        check(lib.kvmemu_set_guest(self.handle(), entry, guest.handle), f"guest of {self}")
+        self._guest = guest
+        return guest
 
     def ppi(self, intid: int, level: bool) -> None:
         """KVM_IRQ_LINE of one of this vCPU's private interrupts, 16 to 31.

@@ -19,15 +19,24 @@ void timers_init(struct vcpu *vcpu)
  * The physical timer is a host interrupt of its own only on hosts with VHE; elsewhere KVM emulates it.
  * Source: get_timer_map(), Linux 6.1.
  */
-static bool is_mapped(const struct vcpu *vcpu, enum timer_index index)
+bool timer_is_mapped(const struct vcpu *vcpu, enum timer_index index)
 {
 	return index == TIMER_VIRTUAL || vm_on_vhe(vcpu->vm);
 }
 
-static void set_line(struct vcpu *vcpu, enum timer_index index, bool level)
+void timer_set_line(struct vcpu *vcpu, enum timer_index index, bool level)
 {
 	vcpu->timer[index].level = level;
 	vgic_inject_at(vcpu->vm, vcpu->id, vcpu->timer[index].intid, level, &vcpu->timer[index]);
+}
+
+void timer_update_line(struct vcpu *vcpu, enum timer_index index)
+{
+	bool level = timer_line(vcpu, index);
+
+	/* Of an emulated timer changes alone are told: what user space made of the line before stays. */
+	if (timer_is_mapped(vcpu, index) || level != vcpu->timer[index].level)
+		timer_set_line(vcpu, index, level);
 }
 
 void timers_reset(struct vcpu *vcpu)
@@ -36,8 +45,8 @@ void timers_reset(struct vcpu *vcpu)
 		vcpu->timer[i].ctl = 0;
 		if (!vcpu->timers_enabled || !vgic_in_kernel(&vcpu->vm->vgic))
 			continue;
-		set_line(vcpu, i, false);
-		if (is_mapped(vcpu, i))
+		timer_set_line(vcpu, i, false);
+		if (timer_is_mapped(vcpu, i))
 			vgic_reset_mapped_irq(vcpu, vcpu->timer[i].intid);
 	}
 }
@@ -62,8 +71,8 @@ int timers_enable(struct vcpu *vcpu)
 			if (!same_intids(vcpu, vm->vcpus[i]))
 				return -EINVAL;
 		for (enum timer_index i = 0; i < NR_TIMERS; i++)
-			if (is_mapped(vcpu, i))
-				vgic_map_irq(vcpu, vcpu->timer[i].intid);
+			if (timer_is_mapped(vcpu, i))
+				vgic_map_irq(vcpu, vcpu->timer[i].intid, timer_host_intid(i));
 	}
 	vcpu->timers_enabled = true;
 	return 0;
@@ -73,13 +82,8 @@ void timers_update_lines(struct vcpu *vcpu)
 {
 	if (!vcpu->timers_enabled || !vgic_in_kernel(&vcpu->vm->vgic))
 		return;
-	for (enum timer_index i = 0; i < NR_TIMERS; i++) {
-		bool level = timer_line(vcpu, i);
-
-		/* Of an emulated timer changes alone are told: what user space made of the line before stays. */
-		if (is_mapped(vcpu, i) || level != vcpu->timer[i].level)
-			set_line(vcpu, i, level);
-	}
+	for (enum timer_index i = 0; i < NR_TIMERS; i++)
+		timer_update_line(vcpu, i);
 }
 
 static uint64_t offset(const struct vcpu *vcpu, enum timer_index index)
@@ -109,19 +113,6 @@ void timer_set_ctl(struct vcpu *vcpu, enum timer_index index, uint64_t ctl)
 	vcpu->timer[index].ctl = (uint32_t)ctl & ~TIMER_CTL_ISTATUS;
 }
 
-void timers_pass_hardware(struct vcpu *vcpu)
-{
-	for (enum timer_index i = 0; i < NR_TIMERS; i++) {
-		struct timer *timer = &vcpu->timer[i];
-
-		if (!is_mapped(vcpu, i))
-			continue;
-		timer->ctl &= TIMER_CTL_ENABLE | TIMER_CTL_IMASK;
-		if (timer->ctl & TIMER_CTL_ENABLE && timer->cval <= timer_count(vcpu, i))
-			timer->ctl |= TIMER_CTL_ISTATUS;
-	}
-}
-
 static bool may_fire(const struct timer *timer)
 {
 	return (timer->ctl & (TIMER_CTL_ENABLE | TIMER_CTL_IMASK)) == TIMER_CTL_ENABLE;
@@ -131,6 +122,8 @@ bool timer_line(const struct vcpu *vcpu, enum timer_index index)
 {
 	const struct timer *timer = &vcpu->timer[index];
 
+	if (vcpu->timers_loaded && timer_is_mapped(vcpu, index))
+		return timer_hw_output(vcpu, index);
 	return may_fire(timer) && timer->cval <= timer_count(vcpu, index);
 }
 

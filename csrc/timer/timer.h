@@ -37,10 +37,42 @@ uint64_t timer_ctl(const struct vcpu *vcpu, enum timer_index index);
 void timer_set_ctl(struct vcpu *vcpu, enum timer_index index, uint64_t ctl);
 
 /*
- * At the end of a KVM_RUN: CTL is what the hardware timer says, two bits and ISTATUS. KVM keeps that ISTATUS until CTL is
- * written or the vCPU runs again, whatever becomes of CVAL. Source: timer_save_state(), Linux 6.1.
+ * The physical timer is a host interrupt of its own only on hosts with VHE; elsewhere KVM emulates it.
+ * Source: get_timer_map(), Linux 6.1.
  */
-void timers_pass_hardware(struct vcpu *vcpu);
+bool timer_is_mapped(const struct vcpu *vcpu, enum timer_index index);
+
+/* The host's PPI that a mapped timer raises. */
+static inline uint32_t timer_host_intid(enum timer_index index)
+{
+	return index == TIMER_VIRTUAL ? 27 : 30;
+}
+
+/* The timer's output as KVM knows it, to the interrupt controller in the kernel. */
+void timer_set_line(struct vcpu *vcpu, enum timer_index index, bool level);
+void timer_update_line(struct vcpu *vcpu, enum timer_index index);
+
+/*
+ * The timers in the hardware (hw.c): loaded onto the vCPU's physical CPU, which is then its until they are put. Putting
+ * leaves the hardware's quiet. CTL comes back as the hardware has it, two bits and ISTATUS; KVM keeps that ISTATUS until
+ * CTL is written or the vCPU runs again, whatever becomes of CVAL. Source: kvm_timer_vcpu_load(), timer_save_state().
+ */
+void timers_load(struct vcpu *vcpu);
+void timers_put(struct vcpu *vcpu);
+
+/* With the timers loaded: takes the host's timer interrupts, if there are any. Source: kvm_arch_timer_handler(). */
+void timers_check(struct vcpu *vcpu);
+
+/* With the timers loaded: the output of a mapped one. */
+bool timer_hw_output(const struct vcpu *vcpu, enum timer_index index);
+
+/* With the timers loaded: the output of the timer that a PPI is for, as the hardware has it; false for other PPIs. */
+bool timer_hw_level(const struct vcpu *vcpu, uint32_t intid);
+
+/* The guest's CNT*_EL0 registers. -ENOENT for a write to a counter. */
+bool timer_guest_has(enum sysreg reg);
+int timer_guest_read(struct vcpu *vcpu, enum sysreg reg, uint64_t *value);
+int timer_guest_write(struct vcpu *vcpu, enum sysreg reg, uint64_t value);
 
 /* The timer's output: enabled, not masked, CVAL reached. */
 bool timer_line(const struct vcpu *vcpu, enum timer_index index);

@@ -7,6 +7,7 @@
 
 #include "../machine/host.h"
 #include "../machine/sysreg.h"
+#include "../machine/virt_cpuif.h"
 #include "../vm/vcpu.h"
 #include "../vm/vm.h"
 #include "mmio.h"
@@ -29,8 +30,8 @@
 #define ICC_CTLR_ID_BITS 11
 #define ICC_CTLR_SEIS (1u << 14)
 #define ICC_CTLR_A3V (1u << 15)
-#define ICC_SRE_SRE 1u
-#define ICC_SRE_RESET 7u	/* SRE, DFB, DIB: no GICv2 compatibility, no bypass */
+/* No GICv2 compatibility, no bypass. */
+#define ICC_SRE_RESET (ICC_SRE_SRE | ICC_SRE_DFB | ICC_SRE_DIB)
 
 #define PENDBASER_RESET (3ull << 7 | 1ull << 10)	/* read-allocate write-back, inner shareable */
 
@@ -41,7 +42,7 @@ static bool host_is_v2(const struct vcpu *vcpu)
 
 void vgic_get_vmcr(const struct vcpu *vcpu, struct vgic_vmcr *vmcr)
 {
-	uint32_t val = vcpu->vgic.vmcr;
+	uint32_t val = vcpu->vgic.cpu_if.vmcr;
 	bool v3_guest = vcpu->vm->vgic.model == VGIC_V3;
 
 	*vmcr = (struct vgic_vmcr){
@@ -63,7 +64,7 @@ void vgic_set_vmcr(struct vcpu *vcpu, const struct vgic_vmcr *vmcr)
 	bool v3_guest = vcpu->vm->vgic.model == VGIC_V3;
 	uint32_t pmr = vmcr->pmr & (host_is_v2(vcpu) ? GICV2_PMR_BITS : 0xff);
 
-	vcpu->vgic.vmcr = (vmcr->grpen0 & 1) << VMCR_GRPEN0 | (vmcr->grpen1 & 1) << VMCR_GRPEN1 |
+	vcpu->vgic.cpu_if.vmcr = (vmcr->grpen0 & 1) << VMCR_GRPEN0 | (vmcr->grpen1 & 1) << VMCR_GRPEN1 |
 			  (v3_guest ? 0 : vmcr->ackctl & 1) << VMCR_ACKCTL |
 			  (v3_guest ? 1 : vmcr->fiqen & 1) << VMCR_FIQEN | (vmcr->cbpr & 1) << VMCR_CBPR |
 			  (vmcr->eoim & 1) << VMCR_EOIM | (vmcr->abpr & 7) << VMCR_BPR1 | (vmcr->bpr & 7) << VMCR_BPR0 |
@@ -74,11 +75,12 @@ void vgic_enable_cpu(struct vcpu *vcpu)
 {
 	const struct kvmemu_host *host = vcpu->vm->host;
 
-	vcpu->vgic.vmcr = 0;
+	vcpu->vgic.cpu_if.vmcr = 0;
+	vcpu->vgic.cpu_if.hcr = ICH_HCR_EN;
 	vcpu->vgic.pri_bits = (uint8_t)host->gic.priority_bits;
 	vcpu->vgic.id_bits = host->gic.icc_ctlr >> ICC_CTLR_ID_BITS & 7;
 	if (vcpu->vm->vgic.model == VGIC_V3) {
-		vcpu->vgic.sre = ICC_SRE_RESET;
+		vcpu->vgic.cpu_if.sre = ICC_SRE_RESET;
 		vcpu->vgic.pendbaser = PENDBASER_RESET;
 	}
 }
@@ -109,12 +111,6 @@ static bool is_loaded_late(const struct vcpu *vcpu)
 void vgic_load_vmcr(struct vcpu *vcpu)
 {
 	if (!is_loaded_late(vcpu))
-		settle_vmcr(vcpu);
-}
-
-void vgic_enter_vmcr(struct vcpu *vcpu)
-{
-	if (is_loaded_late(vcpu))
 		settle_vmcr(vcpu);
 }
 
@@ -208,8 +204,8 @@ static uint32_t *v2_apr(const struct vgic_access *a)
 	unsigned int n = a->at / 4;
 
 	if (host_is_v2(a->vcpu))
-		return n ? NULL : &a->vcpu->vgic.apr[0][0];
-	return n > max_apr(a->vcpu) ? NULL : &a->vcpu->vgic.apr[1][n];
+		return n ? NULL : &a->vcpu->vgic.cpu_if.ap0r[0];
+	return n > max_apr(a->vcpu) ? NULL : &a->vcpu->vgic.cpu_if.ap1r[n];
 }
 
 static uint64_t gicc_apr_rd(const struct vgic_access *a)
@@ -297,6 +293,11 @@ static bool find_apr(const struct vcpu *vcpu, enum sysreg reg, unsigned int *gro
 	return *n <= max_apr(vcpu);
 }
 
+static uint32_t *apr(struct vcpu *vcpu, unsigned int group, unsigned int n)
+{
+	return group ? &vcpu->vgic.cpu_if.ap1r[n] : &vcpu->vgic.cpu_if.ap0r[n];
+}
+
 bool vgic_has_icc(uint16_t encoding)
 {
 	switch (sysreg_find(encoding)) {
@@ -338,7 +339,7 @@ int vgic_icc_read(struct vcpu *vcpu, uint16_t encoding, uint64_t *value)
 		*value = icc_ctlr_rd(vcpu);
 		return 0;
 	case SR_ICC_SRE_EL1:
-		*value = vcpu->vgic.sre;
+		*value = vcpu->vgic.cpu_if.sre;
 		return 0;
 	case SR_ICC_IGRPEN0_EL1:
 		*value = v.grpen0;
@@ -349,7 +350,7 @@ int vgic_icc_read(struct vcpu *vcpu, uint16_t encoding, uint64_t *value)
 	default:
 		if (!find_apr(vcpu, reg, &group, &n))
 			return -EINVAL;
-		*value = vcpu->vgic.apr[group][n];
+		*value = *apr(vcpu, group, n);
 		return 0;
 	}
 }
@@ -388,7 +389,7 @@ int vgic_icc_write(struct vcpu *vcpu, uint16_t encoding, uint64_t value)
 	default:
 		if (!find_apr(vcpu, reg, &group, &n))
 			return -EINVAL;
-		vcpu->vgic.apr[group][n] = (uint32_t)value;
+		*apr(vcpu, group, n) = (uint32_t)value;
 		return 0;
 	}
 	vgic_set_vmcr(vcpu, &v);

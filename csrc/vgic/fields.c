@@ -77,6 +77,11 @@ static bool is_active(const struct vgic_irq *irq)
 	return irq->active;
 }
 
+static bool is_mapped_level(const struct vgic_irq *irq)
+{
+	return irq->hw && !irq->edge;
+}
+
 /* Calls change for each interrupt whose bit is set. */
 static void for_each_set(const struct vgic_access *a, uint64_t val,
 			 void (*change)(const struct vgic_access *a, struct vgic_irq *irq))
@@ -108,8 +113,23 @@ uint64_t vgic_enable_rd(const struct vgic_access *a)
 	return collect(a, is_enabled);
 }
 
+/*
+ * The guest may have changed the device while the interrupt was disabled, which nobody saw. Where the line has fallen the
+ * host's interrupt may come again.
+ */
+static void look_at_line(const struct vgic_access *a, struct vgic_irq *irq)
+{
+	bool was_high = irq->line;
+
+	irq->line = vgic_phys_line(a->vcpu, irq);
+	if (!irq->active && was_high && !irq->line)
+		vgic_set_phys_active(a->requester, irq, false);
+}
+
 static void enable(const struct vgic_access *a, struct vgic_irq *irq)
 {
+	if (!a->user && is_mapped_level(irq))
+		look_at_line(a, irq);
 	irq->enabled = true;
 	vgic_queue_irq(a->vm, irq);
 }
@@ -135,9 +155,18 @@ static bool is_v2_sgi(const struct vgic_access *a, const struct vgic_irq *irq)
 	return irq->intid < VGIC_NR_SGIS && a->vm->vgic.model == VGIC_V2;
 }
 
+/* Of an interrupt of the host's the guest sees the line as it is, not as it was at the last look. */
 uint64_t vgic_pending_rd(const struct vgic_access *a)
 {
-	return collect(a, is_pending);
+	uint64_t val = collect(a, is_pending);
+
+	for (unsigned int n = 0; !a->user && n < a->bytes * 8; n++) {
+		const struct vgic_irq *irq = nth(a, n);
+
+		if (irq && is_mapped_level(irq))
+			val = (val & ~(1ull << n)) | (uint64_t)vgic_phys_line(a->vcpu, irq) << n;
+	}
+	return val;
 }
 
 /* GICv2's SGIs are WI here to the guest: they have senders, and registers of their own. */
@@ -146,13 +175,25 @@ static void pend(const struct vgic_access *a, struct vgic_irq *irq)
 	if (is_v2_sgi(a, irq))
 		return;
 	irq->latch = true;
+	if (irq->hw)
+		vgic_set_phys_active(a->requester, irq, true);
 	vgic_queue_irq(a->vm, irq);
 }
 
+/*
+ * A host's interrupt that is not active for the guest becomes inactive, so that setting and clearing it here does not
+ * mask it for good.
+ */
 static void unpend(const struct vgic_access *a, struct vgic_irq *irq)
 {
-	if (!is_v2_sgi(a, irq))
-		irq->latch = false;
+	if (is_v2_sgi(a, irq))
+		return;
+	irq->latch = false;
+	if (irq->hw) {
+		vgic_clear_phys_pending(a->requester, irq);
+		if (!irq->active)
+			vgic_set_phys_active(a->requester, irq, false);
+	}
 }
 
 void vgic_pending_set(const struct vgic_access *a, uint64_t val)
@@ -221,28 +262,27 @@ uint64_t vgic_active_rd(const struct vgic_access *a)
  * The active state of an interrupt that is mapped to the host's is the host's to change: user space's writes are
  * ignored. Source: vgic_hw_irq_change_active().
  */
-static bool may_change_active(const struct vgic_access *a, const struct vgic_irq *irq)
+static void change_active(const struct vgic_access *a, struct vgic_irq *irq, bool active)
 {
-	return !a->user || !irq->hw;
-}
-
-static void activate(const struct vgic_access *a, struct vgic_irq *irq)
-{
-	if (may_change_active(a, irq)) {
-		irq->active = true;
-		if (is_v2_sgi(a, irq))
-			irq->active_source = a->user ? 0 : (uint8_t)a->vcpu->id;
+	if (!irq->hw || !a->user) {
+		irq->active = active;
+		if (irq->hw)
+			vgic_set_phys_active(a->requester, irq, active);
+		else if (active && is_v2_sgi(a, irq))
+			irq->active_source = a->user ? 0 : (uint8_t)a->requester->id;
 	}
 	if (irq->active)
 		vgic_queue_irq(a->vm, irq);
 }
 
+static void activate(const struct vgic_access *a, struct vgic_irq *irq)
+{
+	change_active(a, irq, true);
+}
+
 static void deactivate(const struct vgic_access *a, struct vgic_irq *irq)
 {
-	if (may_change_active(a, irq))
-		irq->active = false;
-	if (irq->active)
-		vgic_queue_irq(a->vm, irq);
+	change_active(a, irq, false);
 }
 
 void vgic_active_set(const struct vgic_access *a, uint64_t val)

@@ -96,6 +96,36 @@ void vgic_unregister_redist(struct vcpu *vcpu)
 	vcpu->vgic.redist_on_bus = false;
 }
 
+static bool is_in(uint64_t ipa, uint32_t bytes, uint64_t base, uint64_t frame_bytes)
+{
+	return ipa >= base && ipa - base <= frame_bytes - bytes;
+}
+
+bool vgic_find_place(struct vcpu *requester, uint64_t ipa, uint32_t bytes, struct vgic_place *place)
+{
+	struct vm *vm = requester->vm;
+	uint64_t dist_bytes = vm->vgic.model == VGIC_V2 ? VGIC_V2_DIST_BYTES : VGIC_V3_DIST_BYTES;
+
+	if (!vm->vgic.ready)
+		return false;
+	*place = (struct vgic_place){ .frame = VGIC_FRAME_DIST, .vcpu = requester };
+	if (is_in(ipa, bytes, vm->vgic.dist_base, dist_bytes)) {
+		place->offset = (uint32_t)(ipa - vm->vgic.dist_base);
+		return true;
+	}
+	place->frame = VGIC_FRAME_REDIST;
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
+		struct vcpu *vcpu = vm->vcpus[i];
+
+		if (!vcpu->vgic.redist_on_bus || !is_in(ipa, bytes, vcpu->vgic.redist_base, VGIC_V3_REDIST_BYTES))
+			continue;
+		place->offset = (uint32_t)(ipa - vcpu->vgic.redist_base);
+		place->vcpu = vcpu;
+		return true;
+	}
+	return false;
+}
+
 static int add_region(struct vm *vm, uint32_t index, uint64_t base, uint32_t count)
 {
 	struct redist_region **end = &vm->vgic.regions, *last = NULL, *region;

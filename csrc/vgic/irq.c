@@ -25,8 +25,7 @@ struct vgic_irq *vgic_get_irq(struct vm *vm, struct vcpu *vcpu, uint32_t intid)
 	return NULL;
 }
 
-/* Which vCPU it belongs to now: an active interrupt stays where it is, others go to their target; NULL for none. */
-static struct vcpu *target_of(const struct vm *vm, const struct vgic_irq *irq)
+struct vcpu *vgic_target_of(const struct vm *vm, const struct vgic_irq *irq)
 {
 	if (irq->active)
 		return irq->vcpu ? irq->vcpu : irq->target;
@@ -35,7 +34,7 @@ static struct vcpu *target_of(const struct vm *vm, const struct vgic_irq *irq)
 	return irq->target;
 }
 
-static void append(struct vcpu *vcpu, struct vgic_irq *irq)
+void vgic_append(struct vcpu *vcpu, struct vgic_irq *irq)
 {
 	struct vgic_irq **end = &vcpu->vgic.ap_list;
 
@@ -44,41 +43,19 @@ static void append(struct vcpu *vcpu, struct vgic_irq *irq)
 	irq->next = NULL;
 	irq->vcpu = vcpu;
 	*end = irq;
+	vcpu_kick(vcpu);
 }
 
 void vgic_queue_irq(struct vm *vm, struct vgic_irq *irq)
 {
-	struct vcpu *vcpu = target_of(vm, irq);
+	struct vcpu *vcpu = vgic_target_of(vm, irq);
 
 	if (!vcpu)
 		return;
 	if (!irq->vcpu)
-		append(vcpu, irq);
-	/* Also where it was queued before: the vCPU may have dealt with it meanwhile. */
-	vcpu_kick(vcpu);
-}
-
-/* Those that are neither pending nor active go; those for another vCPU go to that one. */
-void vgic_prune_ap_list(struct vcpu *vcpu)
-{
-	struct vgic_irq **link = &vcpu->vgic.ap_list, *irq;
-
-	pthread_mutex_lock(&vcpu->vm->vgic.lock);
-	while ((irq = *link)) {
-		struct vcpu *target = target_of(vcpu->vm, irq);
-
-		if (target == vcpu) {
-			link = &irq->next;
-			continue;
-		}
-		*link = irq->next;
-		irq->vcpu = NULL;
-		if (target) {
-			append(target, irq);
-			vcpu_kick(target);
-		}
-	}
-	pthread_mutex_unlock(&vcpu->vm->vgic.lock);
+		vgic_append(vcpu, irq);
+	else
+		vcpu_kick(vcpu);	/* it may have dealt with what was queued before */
 }
 
 bool vgic_has_pending_irq(struct vcpu *vcpu)
@@ -138,10 +115,13 @@ int vgic_inject_at(struct vm *vm, uint32_t index, uint32_t intid, bool level, co
 	return vgic_inject(vm, index < vm->nr_vcpus ? vm->vcpus[index] : NULL, intid, level, owner);
 }
 
-void vgic_map_irq(struct vcpu *vcpu, uint32_t intid)
+void vgic_map_irq(struct vcpu *vcpu, uint32_t intid, uint32_t hwintid)
 {
+	struct vgic_irq *irq = vgic_get_irq(vcpu->vm, vcpu, intid);
+
 	pthread_mutex_lock(&vcpu->vm->vgic.lock);
-	vgic_get_irq(vcpu->vm, vcpu, intid)->hw = true;
+	irq->hw = true;
+	irq->hwintid = (uint16_t)hwintid;
 	pthread_mutex_unlock(&vcpu->vm->vgic.lock);
 }
 
@@ -173,6 +153,43 @@ int vgic_set_owner(struct vcpu *vcpu, uint32_t intid, const void *owner)
 		irq->owner = owner;
 	pthread_mutex_unlock(&vm->vgic.lock);
 	return err;
+}
+
+/*
+ * ICC_SGI1R_EL1 (IHI 0069, 12.2.19). Its target list is of 16 with one Aff3.Aff2.Aff1; KVM takes each vCPU's Aff0 from
+ * it once. Everybody but the sender, where the routing mode says so: Linux compares the sender's id with an index.
+ */
+#define SGI_INTID(val) ((val) >> 24 & 0xf)
+#define SGI_TARGETS(val) ((val) & 0xffff)
+#define SGI_TO_OTHERS (1ull << 40)
+#define SGI_AFFINITY(val) (((val) >> 48 & 0xff) << 32 | ((val) >> 32 & 0xff) << 16 | ((val) >> 16 & 0xff) << 8)
+
+static bool is_target(const struct vcpu *vcpu, uint64_t affinity, uint32_t *targets)
+{
+	uint64_t mpidr = vcpu->sys[SR_MPIDR_EL1] & MPIDR_AFFINITY, aff0 = mpidr & 0xff;
+
+	if ((mpidr & ~0xffull) != affinity || aff0 > 15 || !(*targets >> aff0 & 1))
+		return false;
+	*targets &= ~(1u << aff0);
+	return true;
+}
+
+void vgic_send_sgi(struct vcpu *sender, uint64_t value, bool group1)
+{
+	struct vm *vm = sender->vm;
+	bool to_others = value & SGI_TO_OTHERS;
+	uint32_t targets = SGI_TARGETS(value);
+
+	for (unsigned int i = 0; i < vm->nr_vcpus && (to_others || targets); i++) {
+		struct vgic_irq *irq = &vm->vcpus[i]->vgic.private_irqs[SGI_INTID(value)];
+
+		if (to_others ? i == sender->id : !is_target(vm->vcpus[i], SGI_AFFINITY(value), &targets))
+			continue;
+		if (irq->group1 && !group1)
+			continue;
+		irq->latch = true;
+		vgic_queue_irq(vm, irq);
+	}
 }
 
 uint32_t vgic_line_levels(struct vcpu *vcpu, uint32_t intid)

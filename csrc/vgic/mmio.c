@@ -41,15 +41,28 @@ static uint32_t first_intid(const struct vgic_reg *row, uint32_t offset)
 	return row->bits_per_intid ? (offset - row->off) * 8 / row->bits_per_intid : 0;
 }
 
-/* A row that takes 32-bit accesses at this offset, for interrupts that exist. */
-static const struct vgic_reg *find_for_user(const struct vm *vm, enum vgic_frame frame, uint32_t offset)
+/* A row with an interrupt that exists at this offset, or one without interrupts. */
+static const struct vgic_reg *find_in_use(const struct vm *vm, enum vgic_frame frame, uint32_t offset)
 {
-	const struct vgic_reg *row = offset & 3 ? NULL : find(vm->vgic.model, frame, offset);
+	const struct vgic_reg *row = find(vm->vgic.model, frame, offset);
 
 	if (row && row->bits_per_intid &&
 	    first_intid(row, offset) >= vm->vgic.nr_spis + VGIC_NR_PRIVATE_IRQS)
 		return NULL;
 	return row;
+}
+
+static const struct vgic_reg *find_for_user(const struct vm *vm, enum vgic_frame frame, uint32_t offset)
+{
+	return offset & 3 ? NULL : find_in_use(vm, frame, offset);
+}
+
+/* Guests have rows of their own sizes, at addresses that are multiples of the size. */
+static const struct vgic_reg *find_for_guest(const struct vm *vm, enum vgic_frame frame, uint32_t offset, uint32_t bytes)
+{
+	const struct vgic_reg *row = offset % bytes ? NULL : find_in_use(vm, frame, offset);
+
+	return row && row->sizes & bytes ? row : NULL;
 }
 
 bool vgic_has_reg(const struct vm *vm, enum vgic_frame frame, uint32_t offset)
@@ -63,16 +76,23 @@ static bool is_reserved(const struct vgic_access *a, const struct vgic_reg *row)
 	return row->shared_only && a->intid < VGIC_NR_PRIVATE_IRQS && a->vm->vgic.model == VGIC_V3;
 }
 
-static struct vgic_access access_to(struct vcpu *vcpu, const struct vgic_reg *row, uint32_t offset)
+static struct vgic_access access_to(struct vcpu *vcpu, const struct vgic_reg *row, uint32_t offset, uint32_t bytes)
 {
 	return (struct vgic_access){
 		.vm = vcpu->vm,
 		.vcpu = vcpu,
 		.intid = first_intid(row, offset),
 		.at = offset - row->off,
-		.bytes = sizeof(uint32_t),
-		.user = true,
+		.bytes = bytes,
 	};
+}
+
+static struct vgic_access user_access_to(struct vcpu *vcpu, const struct vgic_reg *row, uint32_t offset)
+{
+	struct vgic_access a = access_to(vcpu, row, offset, sizeof(uint32_t));
+
+	a.user = true;
+	return a;
 }
 
 uint32_t vgic_user_read(struct vcpu *vcpu, enum vgic_frame frame, uint32_t offset)
@@ -82,7 +102,7 @@ uint32_t vgic_user_read(struct vcpu *vcpu, enum vgic_frame frame, uint32_t offse
 
 	if (!row)
 		return 0;
-	a = access_to(vcpu, row, offset);
+	a = user_access_to(vcpu, row, offset);
 	if (is_reserved(&a, row))
 		return 0;
 	return (uint32_t)(row->user_rd ? row->user_rd(&a) : row->rd(&a));
@@ -95,11 +115,44 @@ int vgic_user_write(struct vcpu *vcpu, enum vgic_frame frame, uint32_t offset, u
 
 	if (!row)
 		return 0;
-	a = access_to(vcpu, row, offset);
+	a = user_access_to(vcpu, row, offset);
 	if (is_reserved(&a, row))
 		return 0;
 	if (row->user_wr)
 		return row->user_wr(&a, value);
 	row->wr(&a, value);
 	return 0;
+}
+
+uint64_t vgic_guest_read(struct vcpu *requester, const struct vgic_place *place, uint32_t bytes)
+{
+	const struct vgic_reg *row = find_for_guest(requester->vm, place->frame, place->offset, bytes);
+	struct vgic_access a;
+
+	if (!row)
+		return 0;
+	a = access_to(place->vcpu, row, place->offset, bytes);
+	a.requester = requester;
+	return is_reserved(&a, row) ? 0 : row->rd(&a);
+}
+
+void vgic_guest_write(struct vcpu *requester, const struct vgic_place *place, uint32_t bytes, uint64_t value)
+{
+	const struct vgic_reg *row = find_for_guest(requester->vm, place->frame, place->offset, bytes);
+	struct vgic_access a;
+
+	if (!row)
+		return;
+	a = access_to(place->vcpu, row, place->offset, bytes);
+	a.requester = requester;
+	if (!is_reserved(&a, row))
+		row->wr(&a, value);
+}
+
+bool vgic_touches_active(const struct vm *vm, const struct vgic_place *place)
+{
+	const struct vgic_reg *row = find_in_use(vm, place->frame, place->offset);
+
+	return row && row->rd == vgic_active_rd &&
+	       (vm->vgic.model == VGIC_V3 || first_intid(row, place->offset) >= VGIC_NR_PRIVATE_IRQS);
 }

@@ -20,6 +20,7 @@ struct vgic_access {
 	uint32_t at;		/* bytes into the row */
 	uint32_t bytes;
 	bool user;		/* from user space, not from the guest */
+	struct vcpu *requester;	/* the vCPU whose guest does it; NULL for user space */
 };
 
 /*

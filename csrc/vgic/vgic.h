@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../switch/cpu_if.h"
+
 struct vm;
 struct vcpu;
 
@@ -38,6 +40,7 @@ struct vgic_irq {
 	const void *owner;	/* the device in the kernel that alone may inject it; NULL: user space */
 	uint32_t intid;
 	uint32_t mpidr;		/* GICv3: affinity of the target */
+	uint16_t hwintid;	/* with hw: the host's interrupt */
 	uint8_t targets;	/* GICv2: mask of target CPU interfaces */
 	uint8_t source;		/* GICv2 SGIs: mask of the senders */
 	uint8_t active_source;
@@ -63,7 +66,7 @@ struct redist_region {
 /* Per vCPU. */
 struct vgic_cpu {
 	struct vgic_irq private_irqs[VGIC_NR_PRIVATE_IRQS];
-	struct vgic_irq *ap_list;	/* in order of queueing; switch/ sorts it before it fills list registers */
+	struct vgic_irq *ap_list;	/* in order of queueing; switch/ sorts it where list registers are too few */
 
 	struct redist_region *region;
 	uint32_t region_index;
@@ -72,12 +75,10 @@ struct vgic_cpu {
 	uint32_t redist_ctlr;		/* GICR_CTLR.EnableLPIs */
 	uint64_t pendbaser;
 
-	/* CPU interface: VMCR in the layout of the host's GIC (ICH_VMCR_EL2 or GICH_VMCR). */
-	uint32_t vmcr;
-	uint32_t apr[2][4];		/* by group; GICv2 uses [0][0] on a GICv2 host, [1] on a GICv3 */
+	/* The CPU interface, in the layout of the host's GIC; while the guest runs it is in the hardware. */
+	struct cpu_if cpu_if;
 	uint8_t pri_bits;
 	uint8_t id_bits;
-	uint8_t sre;
 };
 
 /* Per VM. */
@@ -151,11 +152,14 @@ static inline bool vgic_irq_is_pending(const struct vgic_irq *irq)
 	return irq->latch || (!irq->edge && irq->line);
 }
 
+/* Which vCPU it belongs to now: an active one stays where it is, others go to their target; NULL for none. */
+struct vcpu *vgic_target_of(const struct vm *vm, const struct vgic_irq *irq);
+
+/* To the end of a vCPU's ap_list, which is kicked; it is on none. */
+void vgic_append(struct vcpu *vcpu, struct vgic_irq *irq);
+
 /* Puts it on its vCPU's ap_list if it should be on one, and wakes that vCPU. Source: vgic_queue_irq_unlock(). */
 void vgic_queue_irq(struct vm *vm, struct vgic_irq *irq);
-
-/* Without the lock: what each exit from the guest does with the vCPU's ap_list. Source: vgic_prune_ap_list(). */
-void vgic_prune_ap_list(struct vcpu *vcpu);
 
 /* The vCPU has something to take: WFI ends. Source: kvm_vgic_vcpu_pending_irq(). */
 bool vgic_has_pending_irq(struct vcpu *vcpu);
@@ -171,7 +175,7 @@ int vgic_inject(struct vm *vm, struct vcpu *vcpu, uint32_t intid, bool level, co
 int vgic_inject_at(struct vm *vm, uint32_t index, uint32_t intid, bool level, const void *owner);
 
 /* Without the lock: an interrupt is mapped to the host's; and its state is cleared, if it is, when its device is reset. */
-void vgic_map_irq(struct vcpu *vcpu, uint32_t intid);
+void vgic_map_irq(struct vcpu *vcpu, uint32_t intid, uint32_t hwintid);
 void vgic_reset_mapped_irq(struct vcpu *vcpu, uint32_t intid);
 
 /* Without the lock: reserves an interrupt for a device in the kernel. EAGAIN, EINVAL, EEXIST. */
@@ -188,6 +192,34 @@ bool vgic_has_reg(const struct vm *vm, enum vgic_frame frame, uint32_t offset);
 /* User-space access, 32 bits; with vgic->lock. Offsets without a register read as zero and ignore writes. */
 uint32_t vgic_user_read(struct vcpu *vcpu, enum vgic_frame frame, uint32_t offset);
 int vgic_user_write(struct vcpu *vcpu, enum vgic_frame frame, uint32_t offset, uint32_t value);
+
+/*
+ * The guest's accesses to the frames in its memory: bytes is 1, 2, 4 or 8. What no row takes reads as zero and ignores
+ * writes. With vgic->lock, and the vCPU out of its guest. Source: dispatch_mmio_read(), dispatch_mmio_write().
+ */
+struct vgic_place {
+	enum vgic_frame frame;
+	uint32_t offset;
+	struct vcpu *vcpu;	/* whose redistributor; for other frames, whose access */
+};
+
+/* False if there is no frame there: neither the distributor's nor a redistributor's. Without the lock. */
+bool vgic_find_place(struct vcpu *requester, uint64_t ipa, uint32_t bytes, struct vgic_place *place);
+uint64_t vgic_guest_read(struct vcpu *requester, const struct vgic_place *place, uint32_t bytes);
+void vgic_guest_write(struct vcpu *requester, const struct vgic_place *place, uint32_t bytes, uint64_t value);
+
+/* What is there is an active state that may be in another vCPU's list registers: that one must leave its guest first. */
+bool vgic_touches_active(const struct vm *vm, const struct vgic_place *place);
+
+/* ICC_SGI1R_EL1, ICC_ASGI1R_EL1, ICC_SGI0R_EL1: the latter two make group 0 ones only. Source: vgic_v3_dispatch_sgi(). */
+void vgic_send_sgi(struct vcpu *sender, uint64_t value, bool group1);
+
+/*
+ * The host's side of a mapped interrupt (hw.c); with vgic->lock. on: the vCPU whose physical CPU it is done on.
+ */
+bool vgic_phys_line(const struct vcpu *vcpu, const struct vgic_irq *irq);
+void vgic_set_phys_active(struct vcpu *on, const struct vgic_irq *irq, bool active);
+void vgic_clear_phys_pending(struct vcpu *on, const struct vgic_irq *irq);
 
 /*
  * Names of registers (names.c).
@@ -222,11 +254,10 @@ void vgic_set_vmcr(struct vcpu *vcpu, const struct vgic_vmcr *vmcr);
 void vgic_enable_cpu(struct vcpu *vcpu);
 
 /*
- * What the hardware makes of a VMCR that is loaded into it: binary points have a least value. The first as a vCPU is put
- * on a physical CPU, the second as its guest is entered; each VMCR is loaded at one of the two. With vgic.lock.
+ * What the hardware makes of a VMCR that is loaded into it as a vCPU is put on a physical CPU: binary points have a least
+ * value. One that is loaded only where the guest is entered is left alone: the world switch does it. With vgic.lock.
  */
 void vgic_load_vmcr(struct vcpu *vcpu);
-void vgic_enter_vmcr(struct vcpu *vcpu);
 
 /* ICC_* by system register encoding; ENOENT, EINVAL. Source: arch/arm64/kvm/vgic-sys-reg-v3.c. */
 bool vgic_has_icc(uint16_t encoding);

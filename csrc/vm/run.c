@@ -13,7 +13,11 @@
 #include <unistd.h>
 
 #include "../reg/reg.h"
+#include "../switch/switch.h"
+#include "../machine/pcpu.h"
 #include "../timer/timer.h"
+#include "event.h"
+#include "hypercall.h"
 
 #define NSEC_PER_SEC 1000000000ull
 #define STOLEN_TIME_OFFSET 8	/* of stolen_time in struct pvclock_vcpu_stolen_time (Arm DEN0057) */
@@ -43,7 +47,9 @@ void vcpu_kick(struct vcpu *vcpu)
 	int fd = atomic_load(&vcpu->kick_fd);
 	ssize_t done;
 
-	if (fd < 0)
+	/* Who waits says so first and looks then; who kicks does it the other way round. One of the two notices. */
+	atomic_store(&vcpu->kicked, true);
+	if (fd < 0 || !atomic_load(&vcpu->waiting))
 		return;
 	/* EAGAIN, the only failure there is, says that a kick is on its way already. */
 	done = write(fd, &one, sizeof(one));
@@ -145,36 +151,19 @@ static bool has_pending_irq(struct vcpu *vcpu)
 	return pending;
 }
 
-static bool is_runnable(struct vcpu *vcpu)
+bool vcpu_is_runnable(struct vcpu *vcpu)
 {
 	return (atomic_load(&vcpu->irq_lines) || must_notify_user(vcpu) || has_pending_irq(vcpu)) &&
 	       atomic_load(&vcpu->mp_state) != KVM_MP_STATE_STOPPED;
 }
 
-/* True where KVM_RUN is to end; *result is then what it returns. */
-static bool wants_exit(struct vcpu *vcpu, int *result)
+bool vcpu_may_go_on(struct vcpu *vcpu)
 {
-	timers_update_lines(vcpu);
-	switch (atomic_load(&vcpu->mp_state)) {
-	case KVM_MP_STATE_STOPPED:
+	atomic_store(&vcpu->kicked, false);
+	if (atomic_load(&vcpu->mp_state) != KVM_MP_STATE_RUNNABLE || vcpu_has_request(vcpu))
 		return false;
-	case KVM_MP_STATE_SUSPENDED:
-		if (!is_runnable(vcpu))
-			return false;
-		memset(&vcpu->run->system_event, 0, sizeof(vcpu->run->system_event));
-		vcpu->run->system_event.type = KVM_SYSTEM_EVENT_WAKEUP;
-		vcpu->run->exit_reason = KVM_EXIT_SYSTEM_EVENT;
-		*result = 0;
-		return true;
-	default:
-		update_pmu_line(vcpu);
-		vgic_prune_ap_list(vcpu);
-		if (!must_notify_user(vcpu))
-			return false;
-		vcpu->run->exit_reason = KVM_EXIT_INTR;
-		*result = -EINTR;
-		return true;
-	}
+	update_pmu_line(vcpu);
+	return !must_notify_user(vcpu) && !__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED);
 }
 
 static int interrupted(struct vcpu *vcpu)
@@ -205,10 +194,16 @@ static const struct timespec *time_to_wait(const struct vcpu *vcpu, struct times
  */
 static bool wait_for_event(struct vcpu *vcpu, const struct timespec *timeout, const sigset_t *mask)
 {
+	static const struct timespec none;
 	struct pollfd kick = { .fd = vcpu->kick_fd, .events = POLLIN };
 	uint64_t count;
-	int ready = ppoll(&kick, 1, timeout, mask);
+	int ready;
 
+	atomic_store(&vcpu->waiting, true);
+	if (atomic_exchange(&vcpu->kicked, false))
+		timeout = &none;
+	ready = ppoll(&kick, 1, timeout, mask);
+	atomic_store(&vcpu->waiting, false);
 	if (ready < 0)
 		return errno != EINTR;
 	if (ready > 0 && read(vcpu->kick_fd, &count, sizeof(count)) != sizeof(count))
@@ -216,13 +211,156 @@ static bool wait_for_event(struct vcpu *vcpu, const struct timespec *timeout, co
 	return true;
 }
 
-static int wait_in_guest(struct vcpu *vcpu)
+/* How signals are let in, while a KVM_RUN has them blocked. */
+static bool signal_pending(const sigset_t *mask)
+{
+	static const struct timespec none;
+
+	return ppoll(NULL, 0, &none, mask) < 0 && errno == EINTR;
+}
+
+enum next { GO_ON, WAIT, RETURN };
+
+/* What is to be done before a guest is entered. *result is what KVM_RUN returns, for RETURN. */
+static enum next before_entry(struct vcpu *vcpu, int *result)
+{
+	timers_check(vcpu);
+	switch (atomic_load(&vcpu->mp_state)) {
+	case KVM_MP_STATE_STOPPED:
+		return WAIT;
+	case KVM_MP_STATE_SUSPENDED:
+		if (!vcpu_is_runnable(vcpu))
+			return WAIT;
+		memset(&vcpu->run->system_event, 0, sizeof(vcpu->run->system_event));
+		vcpu->run->system_event.type = KVM_SYSTEM_EVENT_WAKEUP;
+		vcpu->run->exit_reason = KVM_EXIT_SYSTEM_EVENT;
+		*result = 0;
+		return RETURN;
+	default:
+		vcpu_handle_requests(vcpu);
+		update_pmu_line(vcpu);
+		if (!must_notify_user(vcpu))
+			return GO_ON;
+		vcpu->run->exit_reason = KVM_EXIT_INTR;
+		*result = -EINTR;
+		return RETURN;
+	}
+}
+
+/* One that is stopped has nothing to say. */
+static bool wants_user(const struct vcpu *vcpu)
+{
+	return atomic_load(&vcpu->mp_state) != KVM_MP_STATE_STOPPED && must_notify_user(vcpu);
+}
+
+/* Until something happens: the vCPU is off its physical CPU meanwhile. False for a signal. */
+static bool sleep_until_event(struct vcpu *vcpu, const sigset_t *mask)
 {
 	const struct timespec *timeout;
-	sigset_t all, outside, mask;
 	struct timespec left;
+	bool event;
+
+	timers_put(vcpu);
+	/* Before the look at the outputs: one that rises in between is then seen there, and else ends the wait. */
+	timeout = time_to_wait(vcpu, &left);
+	timers_update_lines(vcpu);
+	vcpu->stats->blocking = 1;
+	event = wants_user(vcpu) || wait_for_event(vcpu, timeout, mask);
+	vcpu->stats->blocking = 0;
+	timers_load(vcpu);
+	return event;
+}
+
+/* WFI: nothing is executed until the vCPU has an interrupt, or there is something for KVM_RUN to do. */
+static bool wait_for_interrupt(struct vcpu *vcpu, const sigset_t *mask)
+{
+	while (atomic_load(&vcpu->mp_state) == KVM_MP_STATE_RUNNABLE && !vcpu_has_request(vcpu)) {
+		timers_check(vcpu);
+		if (vcpu_is_runnable(vcpu))
+			break;
+		if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED))
+			return false;
+		if (!sleep_until_event(vcpu, mask))
+			return false;
+	}
+	return true;
+}
+
+/* On a host without VHE only a guest that runs has its registers in the hardware. */
+static void enter_guest(struct vcpu *vcpu)
+{
+	if (!vm_on_vhe(vcpu->vm)) {
+		vcpu_commit_exception(vcpu);
+		sysregs_pass_hardware(vcpu);
+	}
+	atomic_store(&vcpu->kicked, false);
+	cpu_enter(vcpu);
+}
+
+/* One stay in the guest; false if KVM_RUN ends with *result. */
+static bool stay(struct vcpu *vcpu, const sigset_t *mask, int *result)
+{
+	struct kvmemu_cpu *cpu = &vcpu->cpu;
+
+	enter_guest(vcpu);
+	cpu->leave = CPU_STAYS;
+	cpu->run(cpu, cpu->context);
+	update_pmu_line(vcpu);
+	if (vcpu->in_guest)
+		cpu_exit(vcpu);
+	switch (cpu->leave) {
+	case CPU_EXITS:
+		*result = cpu->result;
+		return cpu->result > 0;
+	case CPU_WAITS:
+		*result = -EINTR;
+		return wait_for_interrupt(vcpu, mask);
+	case CPU_IDLES:
+		*result = -EINTR;
+		return sleep_until_event(vcpu, mask);
+	default:
+		*result = -EINTR;
+		return !signal_pending(mask);
+	}
+}
+
+/* Without entering: what the way into a guest and out of it does to interrupts happens all the same. */
+static void pass_interrupts(struct vcpu *vcpu)
+{
+	if (!vcpu->vm->vgic.initialized)
+		return;
+	switch_flush(vcpu);
+	switch_sync(vcpu);
+}
+
+static int run_loop(struct vcpu *vcpu, const sigset_t *mask)
+{
 	int result = -EINTR;
 
+	for (;;) {
+		enum next next = before_entry(vcpu, &result);
+
+		if (next != GO_ON)
+			pass_interrupts(vcpu);
+		if (next == RETURN)
+			return result;
+		/* Set by a handler that ran between the caller's check and the blocking of signals. */
+		if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED))
+			return interrupted(vcpu);
+		if (next == WAIT ? !sleep_until_event(vcpu, mask) : !stay(vcpu, mask, &result))
+			return result == -EINTR ? interrupted(vcpu) : result;
+	}
+}
+
+static int run_guest(struct vcpu *vcpu, const struct user_memory *memory)
+{
+	sigset_t all, outside, mask;
+	int result;
+
+	if (vcpu->kick_fd < 0)
+		atomic_store(&vcpu->kick_fd, event_move_away(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
+	if (vcpu->kick_fd < 0)
+		return -ENOMEM;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &outside);
 	mask = outside;
@@ -230,20 +368,15 @@ static int wait_in_guest(struct vcpu *vcpu)
 		sigemptyset(&mask);
 		memcpy(&mask, &vcpu->sigmask, sizeof(vcpu->sigmask));
 	}
-	vcpu->stats->blocking = 1;
-	for (;;) {
-		/* Before the look at the outputs: one that rises in between is then seen there, and else ends the wait. */
-		timeout = time_to_wait(vcpu, &left);
-		if (wants_exit(vcpu, &result))
-			break;
-		/* Set by a handler that ran between the caller's check and the blocking of signals. */
-		if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED) ||
-		    !wait_for_event(vcpu, timeout, &mask)) {
-			result = interrupted(vcpu);
-			break;
-		}
+	vcpu->cpu.memory = memory;
+	machine_add_waiter(vcpu->vm->machine, &vcpu->waiter);
+	if (signal_pending(&mask)) {
+		pass_interrupts(vcpu);
+		result = interrupted(vcpu);
+	} else {
+		result = run_loop(vcpu, &mask);
 	}
-	vcpu->stats->blocking = 0;
+	machine_remove_waiter(vcpu->vm->machine, &vcpu->waiter);
 	pthread_sigmask(SIG_SETMASK, &outside, NULL);
 	return result;
 }
@@ -269,57 +402,59 @@ static void update_stolen_time(struct vcpu *vcpu, const struct user_memory *memo
 	pthread_mutex_unlock(&vcpu->vm->slots_lock);
 }
 
-/* On a host without VHE only a guest that runs has its registers in the hardware. */
-static void enter_guest(struct vcpu *vcpu)
+/* What putting a vCPU on a physical CPU does to its state, even if it leaves at once. Source: kvm_arch_vcpu_load(). */
+static void load(struct vcpu *vcpu)
 {
-	if (atomic_load(&vcpu->mp_state) != KVM_MP_STATE_RUNNABLE || vm_on_vhe(vcpu->vm))
-		return;
-	vcpu_commit_exception(vcpu);
-	sysregs_pass_hardware(vcpu);
-	if (!vcpu->vm->vgic.initialized)
-		return;
-	pthread_mutex_lock(&vcpu->vm->vgic.lock);
-	vgic_enter_vmcr(vcpu);
-	pthread_mutex_unlock(&vcpu->vm->vgic.lock);
+	if (vm_on_vhe(vcpu->vm))
+		sysregs_pass_hardware(vcpu);
+	if (vcpu->vm->vgic.initialized) {
+		pthread_mutex_lock(&vcpu->vm->vgic.lock);
+		vgic_load_vmcr(vcpu);
+		pthread_mutex_unlock(&vcpu->vm->vgic.lock);
+	}
+	timers_load(vcpu);
 }
 
-static int run_guest(struct vcpu *vcpu, const struct user_memory *memory)
+static void put(struct vcpu *vcpu)
+{
+	timers_put(vcpu);
+	machine_give_cpu(vcpu->pcpu);
+	vcpu->pcpu = NULL;
+}
+
+/* User space has done its part of the last load or store. Source: kvm_handle_mmio_return(), Linux 6.1. */
+static void complete_mmio(struct vcpu *vcpu)
+{
+	struct kvmemu_cpu *cpu = &vcpu->cpu;
+	const struct kvm_run *run = vcpu->run;
+
+	if (run->exit_reason != KVM_EXIT_MMIO || !cpu->mmio_needed)
+		return;
+	if (vcpu->pended == EXCEPTION_NONE) {
+		cpu->mmio_needed = false;
+		cpu->data = 0;
+		if (!run->mmio.is_write)
+			memcpy(&cpu->data, run->mmio.data, run->mmio.len <= 8 ? run->mmio.len : 8);
+		cpu->trapped = true;
+	}
+}
+
+static int run_loaded(struct vcpu *vcpu, const struct user_memory *memory)
 {
 	int result;
 
+	if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED))
+		return -EINTR;
 	vcpu->run->exit_reason = KVM_EXIT_UNKNOWN;
 	vcpu->run->flags = 0;
 	update_stolen_time(vcpu, memory);
 	if (vcpu->pmu.apply_pmcr)
 		pmu_apply_pmcr(vcpu);
 	vcpu->pmu.apply_pmcr = false;
-	if (!wants_exit(vcpu, &result)) {
-		enter_guest(vcpu);
-		if (vcpu->kick_fd < 0)
-			atomic_store(&vcpu->kick_fd, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-		if (vcpu->kick_fd < 0)
-			return -ENOMEM;
-		machine_add_waiter(vcpu->vm->machine, &vcpu->waiter);
-		result = wait_in_guest(vcpu);
-		machine_remove_waiter(vcpu->vm->machine, &vcpu->waiter);
-	}
+	result = run_guest(vcpu, memory);
 	update_pmu_line(vcpu);
-	vgic_prune_ap_list(vcpu);
 	report_devices(vcpu);
 	return result;
-}
-
-/* What putting a vCPU on a physical CPU does to its state, even if it leaves at once. Source: kvm_arch_vcpu_load(). */
-static void load(struct vcpu *vcpu)
-{
-	if (vm_on_vhe(vcpu->vm))
-		sysregs_pass_hardware(vcpu);
-	if (!vcpu->vm->vgic.initialized)
-		return;
-	pthread_mutex_lock(&vcpu->vm->vgic.lock);
-	vgic_load_vmcr(vcpu);
-	pthread_mutex_unlock(&vcpu->vm->vgic.lock);
-	timers_update_lines(vcpu);
 }
 
 int vcpu_run(struct vcpu *vcpu, const struct user_memory *memory)
@@ -333,12 +468,13 @@ int vcpu_run(struct vcpu *vcpu, const struct user_memory *memory)
 		return err;
 	vcpu->run_thread = thread;
 	vcpu->ran_once = true;
+	complete_mmio(vcpu);
+	vcpu->pcpu = machine_take_cpu(vcpu->vm->machine);
+	if (!vcpu->pcpu)
+		return -ENOMEM;
 	load(vcpu);
-	if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED))
-		err = -EINTR;
-	else
-		err = run_guest(vcpu, memory);
+	err = run_loaded(vcpu, memory);
 	vcpu_commit_exception(vcpu);
-	timers_pass_hardware(vcpu);
+	put(vcpu);
 	return err;
 }

@@ -11,6 +11,12 @@ struct user_memory {
 	int (*write)(uint64_t to, const void *from, size_t bytes);
 };
 
+/* A vCPU that was taken out of its guest may go back without anything that KVM_RUN has to see to. */
+bool vcpu_may_go_on(struct vcpu *vcpu);
+
+/* Something wakes it from WFI. Source: kvm_arch_vcpu_runnable(), Linux 6.1. */
+bool vcpu_is_runnable(struct vcpu *vcpu);
+
 /* At creation and destruction of a vCPU. */
 void vcpu_run_setup(struct vcpu *vcpu);
 void vcpu_run_teardown(struct vcpu *vcpu);

@@ -13,6 +13,7 @@
 
 #include "../machine/machine.h"
 #include "../machine/sysreg.h"
+#include "cpu.h"
 #include "kvmemu/uapi.h"
 #include "lock.h"
 #include "stats.h"
@@ -23,6 +24,7 @@
 #define PPI_COUNT_END 32
 
 struct arm32_state;
+struct pcpu;
 
 /* What a pended exception will do to the PC and PSTATE at the next entry. */
 enum pended_exception { EXCEPTION_NONE, EXCEPTION_AA64_SYNC, EXCEPTION_AA32_UND, EXCEPTION_AA32_PABT, EXCEPTION_AA32_DABT };
@@ -72,6 +74,7 @@ struct vcpu {
 	struct vgic_cpu vgic;
 	struct timer timer[NR_TIMERS];
 	bool timers_enabled;		/* since the first KVM_RUN: their INTIDs are settled */
+	bool timers_loaded;		/* those that are mapped are in the hardware */
 
 	struct {
 		bool created;
@@ -99,6 +102,14 @@ struct vcpu {
 	bool ran_once;
 	struct counter_waiter waiter;
 	atomic_int kick_fd;		/* eventfd that ends a wait; -1 until the first wait */
+	atomic_bool kicked;		/* something is to be looked at before the guest goes on */
+	atomic_bool waiting;		/* and nobody will look if kick_fd does not tell */
+
+	/* The guest. */
+	struct kvmemu_cpu cpu;
+	struct pcpu *pcpu;		/* the physical CPU it is on; NULL outside of KVM_RUN */
+	struct lock guest_lock;		/* that CPU's registers, where another vCPU may reach for them */
+	bool in_guest;			/* under guest_lock: interrupts are in list registers */
 
 	struct vcpu_stats *stats;	/* &own_stats until a statistics file shares a page */
 	struct vcpu_stats own_stats;

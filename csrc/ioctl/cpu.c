@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* The guest's interface as the library shows it. Layer: ioctl. */
+#include "../vm/cpu.h"
+
+#include <errno.h>
+
+#include "../vm/vcpu.h"
+#include "file.h"
+#include "kvmemu.h"
+
+_Static_assert(KVMEMU_LEAVE == CPU_LEAVE, "one meaning, one number");
+
+int kvmemu_set_guest(struct kvmemu_file *file, kvmemu_guest *guest, void *context)
+{
+	struct vcpu *vcpu = file->vcpu;
+
+	if (file->kind != FILE_VCPU)
+		return -EINVAL;
+	lock_take(&vcpu->lock);
+	vcpu->cpu.run = guest ? guest : cpu_idle;
+	vcpu->cpu.context = context;
+	lock_release(&vcpu->lock);
+	return 0;
+}
+
+int kvmemu_cpu_read_sysreg(struct kvmemu_cpu *cpu, uint16_t encoding, uint64_t *value)
+{
+	return cpu_read_sysreg(cpu, encoding, value);
+}
+
+int kvmemu_cpu_write_sysreg(struct kvmemu_cpu *cpu, uint16_t encoding, uint64_t value)
+{
+	return cpu_write_sysreg(cpu, encoding, value);
+}
+
+int kvmemu_cpu_load(struct kvmemu_cpu *cpu, uint64_t ipa, uint32_t bytes, uint64_t *value)
+{
+	return cpu_load(cpu, ipa, bytes, value);
+}
+
+int kvmemu_cpu_store(struct kvmemu_cpu *cpu, uint64_t ipa, uint32_t bytes, uint64_t value)
+{
+	return cpu_store(cpu, ipa, bytes, value);
+}
+
+int kvmemu_cpu_wfi(struct kvmemu_cpu *cpu)
+{
+	return cpu_wfi(cpu);
+}
+
+int kvmemu_cpu_hvc(struct kvmemu_cpu *cpu)
+{
+	return cpu_hvc(cpu);
+}
+
+int kvmemu_cpu_smc(struct kvmemu_cpu *cpu)
+{
+	return cpu_smc(cpu);
+}
+
+int kvmemu_cpu_idle(struct kvmemu_cpu *cpu)
+{
+	if (cpu->leave == CPU_STAYS)
+		cpu_idle(cpu, NULL);
+	return CPU_LEAVE;
+}
+
+int kvmemu_cpu_exit(struct kvmemu_cpu *cpu, uint32_t exit_reason)
+{
+	return cpu_stop(cpu, exit_reason);
+}
+
+unsigned int kvmemu_cpu_lines(struct kvmemu_cpu *cpu)
+{
+	return cpu_lines(cpu);
+}
+
+uint64_t *kvmemu_cpu_x(struct kvmemu_cpu *cpu)
+{
+	return cpu_vcpu(cpu)->x;
+}
+
+uint64_t *kvmemu_cpu_pc(struct kvmemu_cpu *cpu)
+{
+	return &cpu_vcpu(cpu)->pc;
+}
+
+unsigned int kvmemu_cpu_resets(const struct kvmemu_cpu *cpu)
+{
+	return cpu->resets;
+}

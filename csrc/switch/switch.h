@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The world switch of the interrupt controller. Layer: switch.
+ *
+ * On entry to a guest the interrupts on a vCPU's ap_list are put into list registers (flush), and those moved into the
+ * hardware with the rest of the virtual CPU interface (restore). On exit it is the other way round (save, sync).
+ * Source: arch/arm64/kvm/vgic/{vgic,vgic-v2,vgic-v3}.c, Linux 6.1; the order in which registers are moved, that of the
+ * first version in C of hyp/vgic-v3-sr.c (Linux 4.5).
+ */
+#ifndef KVMEMU_SWITCH_SWITCH_H
+#define KVMEMU_SWITCH_SWITCH_H
+
+#include "../machine/virt_cpuif.h"
+#include "cpu_if.h"
+#include "lr.h"
+
+struct vcpu;
+
+/*
+ * How list registers are kept in struct cpu_if, and which are moved. KVM_RUN uses LRS_REVERSE. The others are there to
+ * be measured against it, and give the same state: ascending, and as later kernels do, those that are in use only.
+ */
+enum lr_storage { LRS_REVERSE, LRS_ASCENDING, LRS_USED };
+
+/* The hardware's registers into memory; the interface is off afterwards. */
+void switch_v3_save(struct cpu_if *cpu_if, struct virt_cpuif *hw, enum lr_storage storage);
+void switch_v2_save(struct cpu_if *cpu_if, struct virt_cpuif *hw, enum lr_storage storage);
+
+/* And back. */
+void switch_v3_restore(const struct cpu_if *cpu_if, struct virt_cpuif *hw, enum lr_storage storage);
+void switch_v2_restore(const struct cpu_if *cpu_if, struct virt_cpuif *hw, enum lr_storage storage);
+
+/*
+ * The ap_list into list registers, and list registers into interrupts. Take vgic->lock; nothing else of the vCPU's may
+ * be in use. Source: kvm_vgic_flush_hwstate(), kvm_vgic_sync_hwstate().
+ */
+void switch_flush(struct vcpu *vcpu);
+void switch_sync(struct vcpu *vcpu);
+
+/* The layout of this vCPU's list registers. */
+enum lr_layout switch_lr_layout(const struct vcpu *vcpu);
+
+#endif

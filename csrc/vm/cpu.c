@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/* What a guest's instructions do: memory, WFI, calls. Layer: vm. Source: kvm_handle_guest_abort(), io_mem_abort(), Linux 6.1. */
+#include "cpu.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "../machine/host.h"
+#include "../machine/pcpu.h"
+#include "../timer/timer.h"
+#include "cpu_traps.h"
+#include "hypercall.h"
+#include "run.h"
+#include "vcpu.h"
+
+/* Signals cost a system call to look for. A guest that never waits is interrupted by one after so many operations. */
+#define OPERATIONS_A_LOOK 256
+
+struct vcpu *cpu_vcpu(struct kvmemu_cpu *cpu)
+{
+	return (struct vcpu *)((char *)cpu - offsetof(struct vcpu, cpu));
+}
+
+static int leave(struct kvmemu_cpu *cpu, enum cpu_leave why)
+{
+	cpu->leave = why;
+	return CPU_LEAVE;
+}
+
+int cpu_leave_with(struct kvmemu_cpu *cpu, int result)
+{
+	cpu->result = result;
+	return leave(cpu, CPU_EXITS);
+}
+
+/* The host's interrupts, and what other threads want of this vCPU, are taken between two instructions. */
+bool cpu_begin(struct kvmemu_cpu *cpu)
+{
+	struct vcpu *vcpu = cpu_vcpu(cpu);
+
+	if (cpu->leave != CPU_STAYS)
+		return false;
+	if (--cpu->until_look == 0) {
+		cpu->until_look = OPERATIONS_A_LOOK;
+		leave(cpu, CPU_KICKED);
+		return false;
+	}
+	timers_check(vcpu);
+	if (!atomic_load_explicit(&vcpu->kicked, memory_order_relaxed))
+		return true;
+	cpu_exit(vcpu);
+	if (!vcpu_may_go_on(vcpu)) {
+		leave(cpu, CPU_KICKED);
+		return false;
+	}
+	cpu_enter(vcpu);
+	return true;
+}
+
+/* An instruction that trapped goes on behind it. */
+bool cpu_was_trapped(struct kvmemu_cpu *cpu)
+{
+	if (cpu->leave != CPU_STAYS || !cpu->trapped)
+		return false;
+	cpu->trapped = false;
+	return true;
+}
+
+int cpu_wfi(struct kvmemu_cpu *cpu)
+{
+	struct vcpu *vcpu = cpu_vcpu(cpu);
+
+	if (cpu_was_trapped(cpu))
+		return 0;
+	if (!cpu_begin(cpu))
+		return CPU_LEAVE;
+	cpu_exit(vcpu);
+	vcpu->stats->wfi_exit_stat++;
+	if (vcpu_is_runnable(vcpu)) {
+		cpu_enter(vcpu);
+		return 0;
+	}
+	cpu->trapped = true;
+	return leave(cpu, CPU_WAITS);
+}
+
+void cpu_idle(struct kvmemu_cpu *cpu, void *context)
+{
+	(void)context;
+	leave(cpu, CPU_IDLES);
+}
+
+int cpu_stop(struct kvmemu_cpu *cpu, uint32_t exit_reason)
+{
+	if (cpu->leave != CPU_STAYS)
+		return CPU_LEAVE;
+	cpu_vcpu(cpu)->run->exit_reason = exit_reason;
+	return cpu_leave_with(cpu, 0);
+}
+
+static int call_hypervisor(struct kvmemu_cpu *cpu, bool smc)
+{
+	struct vcpu *vcpu = cpu_vcpu(cpu);
+	int ret;
+
+	if (cpu_was_trapped(cpu))
+		return 0;
+	if (!cpu_begin(cpu))
+		return CPU_LEAVE;
+	cpu_exit(vcpu);
+	ret = smc ? hypercall_smc(vcpu) : hypercall_handle(vcpu);
+	cpu->trapped = true;
+	if (ret <= 0)
+		return cpu_leave_with(cpu, ret);
+	if (!vcpu_may_go_on(vcpu))
+		return leave(cpu, CPU_KICKED);
+	cpu->trapped = false;
+	cpu_enter(vcpu);
+	return 0;
+}
+
+int cpu_hvc(struct kvmemu_cpu *cpu)
+{
+	return call_hypervisor(cpu, false);
+}
+
+int cpu_smc(struct kvmemu_cpu *cpu)
+{
+	return call_hypervisor(cpu, true);
+}
+
+unsigned int cpu_lines(struct kvmemu_cpu *cpu)
+{
+	struct vcpu *vcpu = cpu_vcpu(cpu);
+	unsigned int lines = atomic_load(&vcpu->irq_lines);
+
+	if (!cpu_begin(cpu) || !vgic_in_kernel(&vcpu->vm->vgic))
+		return lines;
+	lock_take(&vcpu->guest_lock);
+	lines |= (virt_irq(&vcpu->pcpu->vif) ? CPU_LINE_IRQ : 0) | (virt_fiq(&vcpu->pcpu->vif) ? CPU_LINE_FIQ : 0);
+	lock_release(&vcpu->guest_lock);
+	return lines;
+}
+
+/*
+ * Memory.
+ */
+
+/* Where an IPA is in the caller's memory; false if there is none that may be accessed so. */
+static bool find_memory(struct vcpu *vcpu, uint64_t ipa, bool write, uint64_t *addr)
+{
+	struct vm *vm = vcpu->vm;
+	struct memslot *slot;
+
+	pthread_mutex_lock(&vm->slots_lock);
+	slot = write ? memslot_writable(vm, ipa) : memslot_of_page(vm, ipa >> MEMSLOT_PAGE_SHIFT);
+	if (slot) {
+		*addr = slot->user_addr + (ipa - (slot->first_page << MEMSLOT_PAGE_SHIFT));
+		if (write)
+			memslot_mark_dirty(slot, ipa >> MEMSLOT_PAGE_SHIFT);
+	}
+	pthread_mutex_unlock(&vm->slots_lock);
+	return slot;
+}
+
+/* The GICv2's CPU interface, which the hardware itself gives the guest; false if that is not where it is. */
+static bool in_gicv(const struct vcpu *vcpu, uint64_t ipa, uint32_t bytes)
+{
+	const struct vgic *vgic = &vcpu->vm->vgic;
+
+	return vgic->model == VGIC_V2 && vgic->ready && ipa >= vgic->cpu_base &&
+	       ipa - vgic->cpu_base <= VGIC_V2_CPU_BYTES - bytes;
+}
+
+static void to_user(struct vcpu *vcpu, uint64_t ipa, uint32_t bytes, bool write, uint64_t value)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->mmio.phys_addr = ipa;
+	run->mmio.len = bytes;
+	run->mmio.is_write = write;
+	if (write)
+		memcpy(run->mmio.data, &value, bytes);
+	run->exit_reason = KVM_EXIT_MMIO;
+	vcpu->cpu.mmio_needed = true;
+	vcpu->stats->mmio_exit_user++;
+}
+
+/* Out of the guest, and to whatever is at that address; 0 if it was in the kernel. */
+static int access_device(struct kvmemu_cpu *cpu, uint64_t ipa, uint32_t bytes, bool write, uint64_t *value)
+{
+	struct vcpu *vcpu = cpu_vcpu(cpu);
+
+	cpu_exit(vcpu);
+	if (!trap_gic_access(vcpu, ipa, bytes, write, value) &&
+	    !(write && bus_write(vcpu->vm, ipa, bytes, *value))) {
+		to_user(vcpu, ipa, bytes, write, *value);
+		return cpu_leave_with(cpu, 0);
+	}
+	vcpu->stats->mmio_exit_kernel++;
+	if (!vcpu_may_go_on(vcpu)) {
+		cpu->trapped = true;
+		cpu->data = *value;
+		return leave(cpu, CPU_KICKED);
+	}
+	cpu_enter(vcpu);
+	return 0;
+}
+
+static int access_gicv(struct vcpu *vcpu, uint64_t ipa, bool write, uint64_t *value)
+{
+	uint32_t offset = (uint32_t)(ipa - vcpu->vm->vgic.cpu_base);
+
+	lock_take(&vcpu->guest_lock);
+	if (write)
+		gicv_write(&vcpu->pcpu->vif, offset, (uint32_t)*value);
+	else
+		*value = gicv_read(&vcpu->pcpu->vif, offset);
+	trap_maintenance(vcpu);
+	lock_release(&vcpu->guest_lock);
+	return 0;
+}
+
+static int access_memory(struct kvmemu_cpu *cpu, uint64_t addr, uint32_t bytes, bool write, uint64_t *value)
+{
+	int err;
+
+	*value = write ? *value : 0;
+	err = write ? cpu->memory->write(addr, value, bytes) : cpu->memory->read(value, addr, bytes);
+	return err ? cpu_leave_with(cpu, err) : 0;
+}
+
+static int access(struct kvmemu_cpu *cpu, uint64_t ipa, uint32_t bytes, bool write, uint64_t *value)
+{
+	struct vcpu *vcpu = cpu_vcpu(cpu);
+	uint64_t addr;
+
+	if (!bytes || bytes > 8 || bytes & (bytes - 1) || ipa % bytes)
+		return -EINVAL;
+	if (cpu->leave == CPU_STAYS && cpu->aborted) {
+		cpu->aborted = false;
+		return -EFAULT;
+	}
+	if (cpu_was_trapped(cpu)) {
+		*value = cpu->data;
+		return 0;
+	}
+	if (!cpu_begin(cpu))
+		return CPU_LEAVE;
+	if (in_gicv(vcpu, ipa, bytes))
+		return access_gicv(vcpu, ipa, write, value);
+	if (find_memory(vcpu, ipa, write, &addr))
+		return access_memory(cpu, addr, bytes, write, value);
+	return access_device(cpu, ipa, bytes, write, value);
+}
+
+int cpu_load(struct kvmemu_cpu *cpu, uint64_t ipa, uint32_t bytes, uint64_t *value)
+{
+	return access(cpu, ipa, bytes, false, value);
+}
+
+int cpu_store(struct kvmemu_cpu *cpu, uint64_t ipa, uint32_t bytes, uint64_t value)
+{
+	return access(cpu, ipa, bytes, true, &value);
+}

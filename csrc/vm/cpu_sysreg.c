@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A guest's system registers: those of the CPU interface and the timers are the hardware's, others trap or are the vCPU's.
+ * Layer: vm. Source: arch/arm64/kvm/sys_regs.c, Linux 6.1.
+ */
+#include <errno.h>
+
+#include "../machine/host.h"
+#include "../machine/pcpu.h"
+#include "../reg/sys.h"
+#include "../timer/timer.h"
+#include "cpu_traps.h"
+#include "vcpu.h"
+
+bool trap_gic_access(struct vcpu *vcpu, uint64_t ipa, uint32_t bytes, bool write, uint64_t *value)
+{
+	struct vgic *vgic = &vcpu->vm->vgic;
+	struct vgic_place place;
+	bool halts;
+
+	if (!vgic_find_place(vcpu, ipa, bytes, &place))
+		return false;
+	halts = vgic_touches_active(vcpu->vm, &place);
+	if (halts)
+		cpu_halt_others(vcpu);
+	pthread_mutex_lock(&vgic->lock);
+	if (write)
+		vgic_guest_write(vcpu, &place, bytes, bytes == 8 ? *value : *value & ((1ull << bytes * 8) - 1));
+	else
+		*value = vgic_guest_read(vcpu, &place, bytes);
+	pthread_mutex_unlock(&vgic->lock);
+	if (halts)
+		cpu_resume_others(vcpu);
+	if (!write && bytes < 8)
+		*value &= (1ull << bytes * 8) - 1;
+	return true;
+}
+
+void trap_maintenance(struct vcpu *vcpu)
+{
+	if (virt_cpuif_maintenance(&vcpu->pcpu->vif))
+		atomic_store(&vcpu->kicked, true);
+}
+
+static bool is_icc(enum sysreg reg)
+{
+	return reg == SR_ICC_PMR_EL1 || (reg >= SR_ICC_IAR0_EL1 && reg <= SR_ICC_IGRPEN1_EL1);
+}
+
+static bool is_sgi(enum sysreg reg)
+{
+	return reg == SR_ICC_SGI1R_EL1 || reg == SR_ICC_ASGI1R_EL1 || reg == SR_ICC_SGI0R_EL1;
+}
+
+/* Writes that make an SGI trap. */
+static int send_sgi(struct kvmemu_cpu *cpu, enum sysreg reg, uint64_t value)
+{
+	struct vcpu *vcpu = cpu_vcpu(cpu);
+
+	cpu_exit(vcpu);
+	pthread_mutex_lock(&vcpu->vm->vgic.lock);
+	vgic_send_sgi(vcpu, value, reg == SR_ICC_SGI1R_EL1);
+	pthread_mutex_unlock(&vcpu->vm->vgic.lock);
+	cpu_enter(vcpu);
+	return 0;
+}
+
+static int access_icc(struct kvmemu_cpu *cpu, enum sysreg reg, bool write, uint64_t *value)
+{
+	struct vcpu *vcpu = cpu_vcpu(cpu);
+	int err;
+
+	if (vcpu->vm->vgic.model != VGIC_V3)
+		return -ENOENT;
+	if (is_sgi(reg))
+		return write ? send_sgi(cpu, reg, *value) : -ENOENT;
+	lock_take(&vcpu->guest_lock);
+	err = write ? icv_write(&vcpu->pcpu->vif, reg, *value) : icv_read(&vcpu->pcpu->vif, reg, value);
+	if (!err)
+		trap_maintenance(vcpu);
+	lock_release(&vcpu->guest_lock);
+	return err;
+}
+
+/* A register that KVM keeps for the vCPU, or answers for. */
+static int read_other(struct vcpu *vcpu, enum sysreg reg, uint64_t *value)
+{
+	const struct sys_row *row = &sys_rows[reg];
+
+	switch (row->kind) {
+	case SYS_STORED:
+		*value = vcpu->sys[row->alias ? row->alias : reg];
+		return 0;
+	case SYS_ID:
+		*value = sys_id_value(vcpu, reg);
+		return 0;
+	case SYS_INVARIANT:
+		*value = vcpu->vm->host->reg[reg];
+		return 0;
+	case SYS_RAZ:
+	case SYS_RAZ_WI:
+		*value = 0;
+		return 0;
+	default:
+		return -ENOENT;
+	}
+}
+
+static int write_other(struct vcpu *vcpu, enum sysreg reg, uint64_t value)
+{
+	const struct sys_row *row = &sys_rows[reg];
+
+	if (row->kind == SYS_RAZ_WI)
+		return 0;
+	if (row->kind != SYS_STORED)
+		return -ENOENT;
+	vcpu->sys[row->alias ? row->alias : reg] = value;
+	return 0;
+}
+
+int cpu_read_sysreg(struct kvmemu_cpu *cpu, uint16_t encoding, uint64_t *value)
+{
+	enum sysreg reg = sysreg_find(encoding);
+	struct vcpu *vcpu = cpu_vcpu(cpu);
+
+	if (!cpu_begin(cpu))
+		return CPU_LEAVE;
+	if (is_icc(reg))
+		return access_icc(cpu, reg, false, value);
+	if (timer_guest_has(reg))
+		return timer_guest_read(vcpu, reg, value);
+	if (reg == SR_NONE)
+		return -ENOENT;
+	return read_other(vcpu, reg, value);
+}
+
+int cpu_write_sysreg(struct kvmemu_cpu *cpu, uint16_t encoding, uint64_t value)
+{
+	enum sysreg reg = sysreg_find(encoding);
+	struct vcpu *vcpu = cpu_vcpu(cpu);
+
+	if (!cpu_begin(cpu))
+		return CPU_LEAVE;
+	if (is_icc(reg))
+		return access_icc(cpu, reg, true, &value);
+	if (timer_guest_has(reg))
+		return timer_guest_write(vcpu, reg, value);
+	if (reg == SR_NONE)
+		return -ENOENT;
+	return write_other(vcpu, reg, value);
+}

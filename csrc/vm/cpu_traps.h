@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* What the operations of a guest share. Layer: vm. */
+#ifndef KVMEMU_VM_CPU_TRAPS_H
+#define KVMEMU_VM_CPU_TRAPS_H
+
+#include "cpu.h"
+
+/* Before an instruction: false if the guest has to be left first. */
+bool cpu_begin(struct kvmemu_cpu *cpu);
+
+/* True if it was executed before, and needs only to be completed. */
+bool cpu_was_trapped(struct kvmemu_cpu *cpu);
+
+/* KVM_RUN ends with this: CPU_LEAVE. */
+int cpu_leave_with(struct kvmemu_cpu *cpu, int result);
+
+/*
+ * Other vCPUs' list registers become interrupts, and may not change until they are resumed. The vCPU itself is out of
+ * its guest.
+ */
+void cpu_halt_others(struct vcpu *vcpu);
+void cpu_resume_others(struct vcpu *vcpu);
+
+/* With the vCPU out of its guest: an access to a frame of the GIC in the kernel; false if that is not where it is. */
+bool trap_gic_access(struct vcpu *vcpu, uint64_t ipa, uint32_t bytes, bool write, uint64_t *value);
+
+/* With guest_lock: if the virtual CPU interface asks for maintenance, the guest is left before its next instruction. */
+void trap_maintenance(struct vcpu *vcpu);
+
+#endif

@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: MIT
+"""Guests written in Python: what a vCPU executes in KVM_RUN.
+
+A guest is a function of a Cpu that calls its methods as a program executes instructions. It is
+straight-line code: where an instruction leaves the guest (an access that user space has to answer,
+WFI, a PSCI call, a signal), the function stands still until KVM_RUN is called again, and goes on
+behind that instruction. For that it has a thread of its own, which runs only while the thread in
+KVM_RUN waits for it: the two are never active at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from kvmemu import constants as kvm
+from kvmemu._core import ffi, lib
+from kvmemu.gic_registers import find_gic_register
+
+if TYPE_CHECKING:
+    from kvmemu.vcpu import Vcpu
+
+GuestFunction = Callable[["Cpu"], object]
+
+_LEAVE = 1
+_NR_X = 31
+
+
+class UndefinedInstruction(Exception):
+    """The guest named a register that its CPU does not have, or may not use so."""
+
+
+class ExternalAbort(Exception):
+    """User space answered the guest's access with an external abort."""
+
+
+class _Stopped(BaseException):
+    """Unwinds a guest that was taken away from its vCPU."""
+
+
+class XRegisters:
+    """x0 to x30 of the running vCPU."""
+
+    def __init__(self, cpu: Cpu) -> None:
+        self._cpu = cpu
+
+    def _at(self, index: int) -> int:
+        if not 0 <= index < _NR_X:
+            raise IndexError(f"there is no x{index}")
+        return index
+
+    def __getitem__(self, index: int) -> int:
+        return int(lib.kvmemu_cpu_x(self._cpu.pointer)[self._at(index)])
+
+    def __setitem__(self, index: int, value: int) -> None:
+        lib.kvmemu_cpu_x(self._cpu.pointer)[self._at(index)] = value
+
+    def __len__(self) -> int:
+        return _NR_X
+
+
+class Cpu:
+    """The CPU as its guest sees it.
+
+    Attributes:
+        vcpu: the vCPU. A guest that moves to another one finds that here afterwards.
+        x: registers x0 to x30.
+    """
+
+    def __init__(self, vcpu: Vcpu, yield_to_host: Callable[[], None]) -> None:
+        self.vcpu = vcpu
+        self.x = XRegisters(self)
+        self._yield = yield_to_host
+        self._pointer: Any = None
+        self._value = ffi.new("uint64_t *")
+
+    @property
+    def pointer(self) -> Any:
+        """struct kvmemu_cpu, for calls of the C interface.
+
+        Raises:
+            RuntimeError: the vCPU is not in KVM_RUN.
+        """
+        if self._pointer is None:
+            raise RuntimeError(f"{self.vcpu} is not running")
+        return self._pointer
+
+    def enter(self, pointer: Any) -> None:
+        """The vCPU is in its guest from now on; None: it is not any more."""
+        self._pointer = pointer
+
+    def _execute(self, operation: Callable[..., int], *args: Any) -> None:
+        """One instruction; as often as it takes."""
+        while True:
+            result = operation(self.pointer, *args)
+            if result == 0:
+                return
+            if result != _LEAVE:
+                raise _error(result)
+            self._yield()
+
+    # ---- registers ----
+
+    def read(self, register: str | int) -> int:
+        """MRS; or, for a register of one of the GIC's frames in memory, a load.
+
+        Args:
+            register: a name (ICC_IAR1_EL1, GICD_ISENABLER1; GICR_* is this vCPU's own, GICC_* the
+                CPU interface of a GICv2), or the encoding of a system register.
+
+        Raises:
+            KeyError: no register has this name.
+            UndefinedInstruction: the CPU does not have it, or it cannot be read.
+        """
+        frame = None if isinstance(register, int) else self._frame_register(register)
+        if frame is not None:
+            return self.load(*frame)
+        self._execute(lib.kvmemu_cpu_read_sysreg, _encoding(register), self._value)
+        return int(self._value[0])
+
+    def write(self, register: str | int, value: int) -> None:
+        """MSR; or, for a register of one of the GIC's frames, a store. Arguments as for read()."""
+        frame = None if isinstance(register, int) else self._frame_register(register)
+        if frame is not None:
+            self.store(frame[0], value, frame[1])
+        else:
+            self._execute(lib.kvmemu_cpu_write_sysreg, _encoding(register), value)
+
+    def _frame_register(self, name: str) -> tuple[int, int] | None:
+        """Address and size of a register in memory; None for other names."""
+        if not name.upper().startswith(("GICD_", "GICR_", "GICC_")):
+            return None
+        gic = self.vcpu.vm.gic
+        found = find_gic_register(gic.version, name) if gic is not None else None
+        base = gic.guest_address(found.frame, self.vcpu) if gic is not None and found else None
+        if found is None or base is None:
+            raise KeyError(f"{self.vcpu} has no register {name!r} in memory")
+        return base + found.offset, found.bytes
+
+    @property
+    def pc(self) -> int:
+        """The program counter, which is the guest's own to move."""
+        return int(lib.kvmemu_cpu_pc(self.pointer)[0])
+
+    @pc.setter
+    def pc(self, value: int) -> None:
+        lib.kvmemu_cpu_pc(self.pointer)[0] = value
+
+    # ---- memory ----
+
+    def load(self, ipa: int, size: int = 4) -> int:
+        """A load of 1, 2, 4 or 8 bytes, little-endian: memory, the GIC's frames, or what user space
+        answers.
+
+        Raises:
+            ValueError: another size, or an address that is not a multiple of it.
+            ExternalAbort: user space has the access fail (VcpuEvents.ext_dabt_pending).
+        """
+        self._execute(lib.kvmemu_cpu_load, ipa, size, self._value)
+        return int(self._value[0])
+
+    def store(self, ipa: int, value: int, size: int = 4) -> None:
+        """A store; arguments and errors as for load()."""
+        self._execute(lib.kvmemu_cpu_store, ipa, size, value)
+
+    mmio_read = load
+
+    def mmio_write(self, ipa: int, value: int, size: int = 4) -> None:
+        """store() by the name that a device has for it."""
+        self.store(ipa, value, size)
+
+    # ---- waiting, calls, interrupts ----
+
+    def wfi(self) -> None:
+        """WFI: returns when the vCPU has an interrupt to take."""
+        self._execute(lib.kvmemu_cpu_wfi)
+
+    def hvc(self, function: int, *args: int) -> tuple[int, int, int, int]:
+        """HVC #0 by the SMC Calling Convention: PSCI and KVM's own calls.
+
+        Args:
+            function: its number, for x0.
+            args: for x1 and up.
+
+        Returns:
+            x0 to x3 afterwards.
+        """
+        return self._call(lib.kvmemu_cpu_hvc, function, args)
+
+    def smc(self, function: int, *args: int) -> tuple[int, int, int, int]:
+        """SMC #0, as hvc()."""
+        return self._call(lib.kvmemu_cpu_smc, function, args)
+
+    def _call(
+        self, operation: Callable[..., int], function: int, args: tuple[int, ...]
+    ) -> tuple[int, int, int, int]:
+        registers = lib.kvmemu_cpu_x(self.pointer)
+        for index, value in enumerate((function, *args)):
+            registers[index] = value & 0xFFFF_FFFF_FFFF_FFFF
+        self._execute(operation)
+        registers = lib.kvmemu_cpu_x(self.pointer)
+        return registers[0], registers[1], registers[2], registers[3]
+
+    @property
+    def irq(self) -> bool:
+        """Whether an IRQ is asserted to the CPU."""
+        return bool(lib.kvmemu_cpu_lines(self.pointer) & 1)
+
+    @property
+    def fiq(self) -> bool:
+        """Whether an FIQ is asserted to the CPU."""
+        return bool(lib.kvmemu_cpu_lines(self.pointer) & 2)
+
+    def acknowledge(self, group: int = 1) -> Iterator[int]:
+        """Acknowledges pending interrupts of a group one after another, until none is left.
+
+        What is to be done with each, its end included, is the caller's.
+        """
+        register = f"ICC_IAR{group}_EL1"
+        while (intid := self.read(register)) < 1020 or intid >= 8192:
+            yield intid
+
+
+def _error(result: int) -> Exception:
+    if result == -errno.ENOENT:
+        return UndefinedInstruction("the CPU has no such register, or not for this")
+    if result == -errno.EFAULT:
+        return ExternalAbort("user space answered with an external abort")
+    return ValueError("accesses are of 1, 2, 4 or 8 bytes, at a multiple of that")
+
+
+@functools.cache
+def _named_encoding(name: str) -> int:
+    encoding: int = lib.kvmemu_sysreg_encoding(name.encode())
+    if encoding < 0:
+        raise KeyError(f"there is no system register {name!r}")
+    return encoding
+
+
+def _encoding(register: str | int) -> int:
+    return register if isinstance(register, int) else _named_encoding(register)
+
+
+class Guest:
+    """A guest function on its way: its thread, and how it hands over.
+
+    Attributes:
+        function: what it runs.
+        error: what ended it, if it was an exception.
+        finished: it has returned, and its vCPU waits for ever.
+    """
+
+    def __init__(self, vcpu: Vcpu, function: GuestFunction) -> None:
+        self.function = function
+        self.error: BaseException | None = None
+        self.finished = False
+        self._cpu = Cpu(vcpu, self._to_host)
+        self._resets = 0
+        self._thread: threading.Thread | None = None
+        self._to_guest_turn = threading.Semaphore(0)
+        self._to_host_turn = threading.Semaphore(0)
+        self._stopping = False
+        self.handle = ffi.new_handle(self)
+
+    def move_to(self, vcpu: Vcpu) -> None:
+        """The function goes on where it stands, on another vCPU: one that was restored from the
+        state of the first.
+        """
+        self._cpu.vcpu = vcpu
+
+    def stop(self) -> None:
+        """Unwinds the function, if it is under way."""
+        self._stopping = True
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._to_guest_turn.release()
+            self._thread.join()
+        self._thread = None
+        self._to_guest_turn = threading.Semaphore(0)
+        self._to_host_turn = threading.Semaphore(0)
+
+    def run(self, pointer: Any) -> None:
+        """On the thread in KVM_RUN: the function runs until it has to leave its CPU."""
+        if self.finished:
+            lib.kvmemu_cpu_idle(pointer)
+            return
+        if (resets := lib.kvmemu_cpu_resets(pointer)) != self._resets:
+            self.stop()
+            self._resets = resets
+            self._stopping = False
+        self._cpu.enter(pointer)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._main, name="kvmemu guest", daemon=True)
+            self._thread.start()
+        else:
+            self._to_guest_turn.release()
+        self._to_host_turn.acquire()
+        self._cpu.enter(None)
+        if self.error is not None:
+            lib.kvmemu_cpu_exit(pointer, kvm.KVM_EXIT_INTERNAL_ERROR)
+
+    def _main(self) -> None:
+        try:
+            self.function(self._cpu)
+            self.finished = not self._stopping
+        except _Stopped:
+            pass
+        except BaseException as error:  # raised again by Vcpu.run()
+            self.error = error
+        self._to_host_turn.release()
+
+    def _to_host(self) -> None:
+        self._to_host_turn.release()
+        self._to_guest_turn.acquire()
+        if self._stopping:
+            raise _Stopped
+
+
+@ffi.def_extern()  # type: ignore[untyped-decorator]
+def kvmemu_python_guest(pointer: Any, context: Any) -> None:
+    """What the core calls with the vCPU in its guest."""
+    ffi.from_handle(context).run(pointer)
