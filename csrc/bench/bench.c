@@ -3,6 +3,7 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -175,6 +176,17 @@ double kvmemu_bench_create_vm(struct kvmemu_file *system, unsigned int nr_vcpus,
 		ret = create_and_close(system, vcpus, nr_vcpus);
 	free(vcpus);
 	return ret ? (double)ret : now_ns() - begin;
+}
+
+double kvmemu_bench_allocated(void)
+{
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
+	struct mallinfo2 info = mallinfo2();
+
+	return (double)info.uordblks + (double)info.hblkhd;
+#else
+	return -ENOTSUP;
+#endif
 }
 
 double kvmemu_bench_ioctl(int kind, uint64_t n)

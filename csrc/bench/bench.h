@@ -34,6 +34,9 @@ double kvmemu_bench_irq_line(struct kvmemu_file *vm, uint32_t irq, uint64_t n);
 /* KVM_CREATE_VM and close; KVM_CREATE_VM with nr_vcpus vCPUs, and close of all. */
 double kvmemu_bench_create_vm(struct kvmemu_file *system, unsigned int nr_vcpus, uint64_t n);
 
+/* Bytes that are allocated in this process. -ENOTSUP where the C library does not tell. */
+double kvmemu_bench_allocated(void);
+
 /*
  * Real ioctl system calls that do next to nothing: kind 0 sets a flag of a descriptor, 1 is an unknown request, 2 names a
  * descriptor that does not exist. -EINVAL for other kinds.

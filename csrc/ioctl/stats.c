@@ -16,24 +16,30 @@ static int share_vm_stats(struct vm *vm)
 	if (vm->stats_page)
 		return 0;
 	snprintf(name, sizeof(name), "kvm-%d", vm->pid);
-	err = stats_page_create(&vm_stats_layout, name, vm->stats, &vm->stats_page);
-	if (!err)
-		vm->stats = (struct vm_stats *)(vm->stats_page->image + stats_data_offset(&vm_stats_layout));
-	return err;
+	err = stats_page_create(&vm_stats_layout, name, &vm->stats_page);
+	if (err)
+		return err;
+	vm->stats = (struct vm_stats *)(vm->stats_page->image + stats_data_offset(&vm_stats_layout));
+	*vm->stats = vm->own_stats;
+	return 0;
 }
 
 static int share_vcpu_stats(struct vcpu *vcpu)
 {
 	char name[STATS_NAME_BYTES];
+	struct vcpu_stats *values;
 	int err;
 
 	if (vcpu->stats_page)
 		return 0;
 	snprintf(name, sizeof(name), "kvm-%d/vcpu-%u", vcpu->vm->pid, vcpu->id);
-	err = stats_page_create(&vcpu_stats_layout, name, vcpu->stats, &vcpu->stats_page);
-	if (!err)
-		vcpu->stats = (struct vcpu_stats *)(vcpu->stats_page->image + stats_data_offset(&vcpu_stats_layout));
-	return err;
+	err = stats_page_create(&vcpu_stats_layout, name, &vcpu->stats_page);
+	if (err)
+		return err;
+	values = (struct vcpu_stats *)(vcpu->stats_page->image + stats_data_offset(&vcpu_stats_layout));
+	vcpu->counts = &values->counts;
+	*vcpu->counts = vcpu->own_counts;
+	return 0;
 }
 
 long stats_open(struct call *call)

@@ -76,7 +76,7 @@ int cpu_wfi(struct kvmemu_cpu *cpu)
 	if (!cpu_begin(cpu))
 		return CPU_LEAVE;
 	cpu_exit(vcpu);
-	vcpu->stats->wfi_exit_stat++;
+	vcpu->counts->wfi_exit_stat++;
 	if (vcpu_is_runnable(vcpu)) {
 		cpu_enter(vcpu);
 		return 0;
@@ -184,7 +184,7 @@ static void to_user(struct vcpu *vcpu, uint64_t ipa, uint32_t bytes, bool write,
 		memcpy(run->mmio.data, &value, bytes);
 	run->exit_reason = KVM_EXIT_MMIO;
 	vcpu->cpu.mmio_needed = true;
-	vcpu->stats->mmio_exit_user++;
+	vcpu->counts->mmio_exit_user++;
 }
 
 /* Out of the guest, and to whatever is at that address; 0 if it was in the kernel. */
@@ -198,7 +198,7 @@ static int access_device(struct kvmemu_cpu *cpu, uint64_t ipa, uint32_t bytes, b
 		to_user(vcpu, ipa, bytes, write, *value);
 		return cpu_leave_with(cpu, 0);
 	}
-	vcpu->stats->mmio_exit_kernel++;
+	vcpu->counts->mmio_exit_kernel++;
 	if (!vcpu_may_go_on(vcpu)) {
 		cpu->trapped = true;
 		cpu->data = *value;

@@ -42,7 +42,7 @@ void cpu_exit(struct vcpu *vcpu)
 	if (vcpu->vm->vgic.initialized)
 		save(vcpu);
 	lock_release(&vcpu->guest_lock);
-	vcpu->stats->exits++;
+	vcpu->counts->exits++;
 }
 
 /*

@@ -169,7 +169,7 @@ bool vcpu_may_go_on(struct vcpu *vcpu)
 static int interrupted(struct vcpu *vcpu)
 {
 	vcpu->run->exit_reason = KVM_EXIT_INTR;
-	vcpu->stats->signal_exits++;
+	vcpu->counts->signal_exits++;
 	return -EINTR;
 }
 
@@ -264,9 +264,9 @@ static bool sleep_until_event(struct vcpu *vcpu, const sigset_t *mask)
 	/* Before the look at the outputs: one that rises in between is then seen there, and else ends the wait. */
 	timeout = time_to_wait(vcpu, &left);
 	timers_update_lines(vcpu);
-	vcpu->stats->blocking = 1;
+	vcpu->counts->blocking = 1;
 	event = wants_user(vcpu) || wait_for_event(vcpu, timeout, mask);
-	vcpu->stats->blocking = 0;
+	vcpu->counts->blocking = 0;
 	timers_load(vcpu);
 	return event;
 }

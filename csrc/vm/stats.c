@@ -21,16 +21,18 @@ struct stats_row {
 	char name[STATS_NAME_BYTES];
 };
 
-#define ROW(type, stat, flag_bits, exp, count) \
-	{ .flags = (flag_bits), .exponent = (exp), .size = (count), .offset = offsetof(struct type, stat), .name = #stat }
+#define ROW(type, member, stat, flag_bits, exp, count) \
+	{ .flags = (flag_bits), .exponent = (exp), .size = (count), .offset = offsetof(struct type, member), .name = #stat }
 #define COUNTER(type, stat) \
-	ROW(type, stat, KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_NONE | KVM_STATS_BASE_POW10, 0, 1)
+	ROW(type, stat, stat, KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_NONE | KVM_STATS_BASE_POW10, 0, 1)
+#define COUNTED(stat) \
+	ROW(vcpu_stats, counts.stat, stat, KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_NONE | KVM_STATS_BASE_POW10, 0, 1)
 #define TIME_NS(type, stat) \
-	ROW(type, stat, KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_SECONDS | KVM_STATS_BASE_POW10, -9, 1)
+	ROW(type, stat, stat, KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_SECONDS | KVM_STATS_BASE_POW10, -9, 1)
 #define LOG_HISTOGRAM_NS(type, stat) \
-	ROW(type, stat, KVM_STATS_TYPE_LOG_HIST | KVM_STATS_UNIT_SECONDS | KVM_STATS_BASE_POW10, -9, STATS_HIST_BUCKETS)
-#define BOOLEAN(type, stat) \
-	ROW(type, stat, KVM_STATS_TYPE_INSTANT | KVM_STATS_UNIT_BOOLEAN | KVM_STATS_BASE_POW10, 0, 1)
+	ROW(type, stat, stat, KVM_STATS_TYPE_LOG_HIST | KVM_STATS_UNIT_SECONDS | KVM_STATS_BASE_POW10, -9, STATS_HIST_BUCKETS)
+#define BOOLEAN(stat) \
+	ROW(vcpu_stats, counts.stat, stat, KVM_STATS_TYPE_INSTANT | KVM_STATS_UNIT_BOOLEAN | KVM_STATS_BASE_POW10, 0, 1)
 
 static const struct stats_row vm_rows[] = {
 	COUNTER(vm_stats, remote_tlb_flush),
@@ -48,14 +50,14 @@ static const struct stats_row vcpu_rows[] = {
 	LOG_HISTOGRAM_NS(vcpu_stats, halt_poll_success_hist),
 	LOG_HISTOGRAM_NS(vcpu_stats, halt_poll_fail_hist),
 	LOG_HISTOGRAM_NS(vcpu_stats, halt_wait_hist),
-	BOOLEAN(vcpu_stats, blocking),
-	COUNTER(vcpu_stats, hvc_exit_stat),
-	COUNTER(vcpu_stats, wfe_exit_stat),
-	COUNTER(vcpu_stats, wfi_exit_stat),
-	COUNTER(vcpu_stats, mmio_exit_user),
-	COUNTER(vcpu_stats, mmio_exit_kernel),
-	COUNTER(vcpu_stats, signal_exits),
-	COUNTER(vcpu_stats, exits),
+	BOOLEAN(blocking),
+	COUNTED(hvc_exit_stat),
+	COUNTED(wfe_exit_stat),
+	COUNTED(wfi_exit_stat),
+	COUNTED(mmio_exit_user),
+	COUNTED(mmio_exit_kernel),
+	COUNTED(signal_exits),
+	COUNTED(exits),
 };
 
 const struct stats_layout vm_stats_layout = {
@@ -102,7 +104,7 @@ void stats_write_head(const struct stats_layout *layout, const char *name, void 
 	memcpy(at + header.desc_offset, layout->descriptors, descriptor_bytes(layout));
 }
 
-int stats_page_create(const struct stats_layout *layout, const char *name, const void *values, struct stats_page **out)
+int stats_page_create(const struct stats_layout *layout, const char *name, struct stats_page **out)
 {
 	struct stats_page *page = malloc(sizeof(*page));
 	int err = 0;
@@ -122,7 +124,6 @@ int stats_page_create(const struct stats_layout *layout, const char *name, const
 		return err;
 	}
 	stats_write_head(layout, name, page->image);
-	memcpy(page->image + stats_data_offset(layout), values, layout->value_bytes);
 	*out = page;
 	return 0;
 }

@@ -111,8 +111,8 @@ struct vcpu {
 	struct lock guest_lock;		/* that CPU's registers, where another vCPU may reach for them */
 	bool in_guest;			/* under guest_lock: interrupts are in list registers */
 
-	struct vcpu_stats *stats;	/* &own_stats until a statistics file shares a page */
-	struct vcpu_stats own_stats;
+	struct vcpu_counts *counts;	/* &own_counts until a statistics file shares a page */
+	struct vcpu_counts own_counts;
 	struct stats_page *stats_page;
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * As many vCPUs as KVM allows, and what one costs: at most 16 KiB, with its run pages, beside guest RAM. Part of the
+ * As many vCPUs as KVM allows, and what one costs: at most 16 KiB, with its run pages and a GIC, beside guest RAM. Part of the
  * tests.
  */
 #include <sys/wait.h>
@@ -59,10 +59,33 @@ static void touch_all_registers(struct kvmemu_file *file)
 	}
 }
 
+static void set_attr(struct kvmemu_file *device, uint32_t group, uint64_t which, const void *value)
+{
+	const struct kvm_device_attr attr = { .group = group, .attr = which, .addr = (uintptr_t)value };
+
+	must(try_call(device, KVM_SET_DEVICE_ATTR, &attr));
+}
+
+/* With as many interrupts as KVM allows. */
+static struct kvmemu_file *create_gic(struct kvmemu_file *vm)
+{
+	struct kvm_create_device create = { .type = KVM_DEV_TYPE_ARM_VGIC_V3 };
+	const uint64_t dist = 0x8000000, redist = 0x80a0000;
+	const uint32_t nr_irqs = 992;
+	struct kvmemu_file *gic;
+
+	must(kvmemu_ioctl(vm, KVM_CREATE_DEVICE, (uintptr_t)&create, &gic));
+	set_attr(gic, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &nr_irqs);
+	set_attr(gic, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_DIST, &dist);
+	set_attr(gic, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_REDIST, &redist);
+	set_attr(gic, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+	return gic;
+}
+
 static void measure(const char *host_name, uint32_t features, long most)
 {
 	static const int sve = KVM_ARM_VCPU_SVE;
-	struct kvmemu_file *system = open_system(host_name), *vm = create_vm(system);
+	struct kvmemu_file *system = open_system(host_name), *vm = create_vm(system), *gic;
 	long before = private_bytes();
 
 	for (unsigned int i = 0; i < NR_VCPUS; i++)
@@ -74,6 +97,8 @@ static void measure(const char *host_name, uint32_t features, long most)
 			must(try_call(vcpu[i], KVM_ARM_VCPU_FINALIZE, &sve));
 	}
 	expect_cost("initialised", before, most);
+	gic = create_gic(vm);
+	expect_cost("with a GIC", before, most);
 	for (unsigned int i = 0; i < NR_VCPUS; i++)
 		touch_all_registers(vcpu[i]);
 	expect_cost("all registers written", before, most);
@@ -82,6 +107,7 @@ static void measure(const char *host_name, uint32_t features, long most)
 		fails(try_call(vcpu[i], KVM_RUN, NULL), EINTR);
 	}
 	expect_cost("has run", before, most);
+	kvmemu_close(gic);
 	for (unsigned int i = 0; i < NR_VCPUS; i++)
 		kvmemu_close(vcpu[i]);
 	kvmemu_close(vm);
