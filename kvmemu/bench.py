@@ -2,8 +2,9 @@
 """What calls cost, as ratios to something measured in the same run.
 
 Times drift with the machine, ratios much less: each round measures a subject and its baseline one
-right after the other, and the median over the rounds is reported. benchmarks/ has the same subjects
-for pytest-benchmark, and more.
+right after the other, and the median over the rounds is reported. Time is the thread's CPU time, so
+that what other programs take of the machine does not count. benchmarks/ has the same subjects for
+pytest-benchmark, and more.
 """
 
 from __future__ import annotations
@@ -37,10 +38,12 @@ class Result:
 
     Attributes:
         name: what was measured.
-        value: nanoseconds.
-        unit: what for: "ns/call", "ns/register", "ns/VM".
+        value: nanoseconds, or bytes.
+        unit: what for: "ns/call", "ns/register", "ns/VM", "bytes/vCPU".
         baseline: the name of the figure it is compared with; None for a baseline.
         ratio: value over the baseline's, median of the rounds.
+        registers_per_second: of whole VMs: registers and device attributes; None else.
+        state_bytes_per_vcpu: of whole VMs: bytes of values in the state; None else.
     """
 
     name: str
@@ -48,16 +51,24 @@ class Result:
     unit: str
     baseline: str | None
     ratio: float | None
+    registers_per_second: float | None = None
+    state_bytes_per_vcpu: float | None = None
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Something to measure. once() returns nanoseconds for each unit of work."""
+    """Something to measure. once() returns nanoseconds for each unit of work.
+
+    Attributes:
+        registers, state_bytes: what a unit of work is about: a vCPU's registers, bytes of values.
+    """
 
     name: str
     unit: str
     baseline: str | None
     once: Callable[[], float]
+    registers: float | None = None
+    state_bytes: float | None = None
 
 
 def _each(total_ns: float, count: int) -> float:
@@ -67,10 +78,10 @@ def _each(total_ns: float, count: int) -> float:
 
 
 def _python(call: Callable[[], object], count: int) -> float:
-    begin = time.perf_counter_ns()
+    begin = time.thread_time_ns()
     for _ in range(count):
         call()
-    return (time.perf_counter_ns() - begin) / count
+    return (time.thread_time_ns() - begin) / count
 
 
 def _register_id(name: str) -> int:
@@ -132,7 +143,7 @@ def subjects(system: System, vcpu: Vcpu, pipe: int, n: int) -> Iterator[Subject]
         lambda: _python(lambda: fcntl.ioctl(pipe, termios.FIONREAD, buffer), n // 10),
     )  # fmt: skip
     yield from _one_reg_subjects(vcpu, n)
-    few = max(1, n // 1000)
+    few = max(1, n // 100)
     yield Subject(
         "vm.create", "ns/VM", FLOOR,
         lambda: _each(lib.kvmemu_bench_create_vm(handle, 0, few), few),
@@ -142,8 +153,13 @@ def subjects(system: System, vcpu: Vcpu, pipe: int, n: int) -> Iterator[Subject]
         lambda: _each(lib.kvmemu_bench_create_vm(handle, NR_VCPUS, few), few * NR_VCPUS),
     )  # fmt: skip
     yield from _irq_subjects(system, n)
-    for name, baseline, once in bench_vm.measured(system):
-        yield Subject(name, "ns/vCPU", baseline, once)
+    yield Subject(
+        "vcpu.memory", "bytes/vCPU", None, lambda: bench_vm.vcpu_bytes(system, NR_VCPUS)
+    )
+    for one in bench_vm.measured(system):
+        yield Subject(
+            one.name, "ns/vCPU", one.baseline, one.once, one.registers, one.state_bytes
+        )
 
 
 def _irq_subjects(system: System, n: int) -> Iterator[Subject]:
@@ -155,10 +171,14 @@ def _irq_subjects(system: System, n: int) -> Iterator[Subject]:
         "irq.line.c", "ns/call", FLOOR,
         lambda: _each(lib.kvmemu_bench_irq_line(handle, spi, n), n),
     )  # fmt: skip
+
+    def up_and_down() -> None:
+        vm.spi(40, True)
+        vm.spi(40, False)
+
     yield Subject(
-        "irq.line.python", "ns/call", FCNTL,
-        lambda: _python(lambda: vm.spi(40, True), n // 10),
-    )  # fmt: skip
+        "irq.line.python", "ns/call", FCNTL, lambda: _python(up_and_down, n // 20) / 2
+    )
 
 
 def _chosen(all_subjects: list[Subject], names: Sequence[str]) -> list[Subject]:
@@ -208,4 +228,8 @@ def _result(subject: Subject, times: dict[str, list[float]]) -> Result:
     if subject.baseline is not None:
         pairs = zip(mine, times[subject.baseline], strict=True)
         ratio = statistics.median(value / base for value, base in pairs)
-    return Result(subject.name, statistics.median(mine), subject.unit, subject.baseline, ratio)
+    value = statistics.median(mine)
+    rate = None if subject.registers is None else subject.registers * 1e9 / value
+    return Result(
+        subject.name, value, subject.unit, subject.baseline, ratio, rate, subject.state_bytes
+    )

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from kvmemu.vm import Vm
 
 _MAX_BYTES = 256
+_WORD = 8
+_get_reg, _set_reg = lib.kvmemu_get_reg, lib.kvmemu_set_reg  # called by the million: one look-up
 _EVENTS = "<BBB5xQ48x"
 
 
@@ -202,9 +204,8 @@ class Vcpu(File):
                 init(), EPERM for an SVE register before finalize().
         """
         value = self._value
-        handle = self._handle or self.handle()
-        size: int = lib.kvmemu_get_reg(handle, register_id, value, _MAX_BYTES)
-        if size == 8:
+        size: int = _get_reg(self._handle or self.handle(), register_id, value, _MAX_BYTES)
+        if size == _WORD:
             result: int = value[0]
             return result
         if size < 0:
@@ -219,7 +220,7 @@ class Vcpu(File):
             OverflowError: the value is negative or wider than the register.
         """
         data = value.to_bytes(reg_bytes(register_id), "little")
-        size: int = lib.kvmemu_set_reg(self._handle or self.handle(), register_id, data)
+        size: int = _set_reg(self._handle or self.handle(), register_id, data)
         if size < 0:
             call = f"KVM_SET_ONE_REG of {name_of(register_id)} to {value:#x} on {self}"
             raise kvm_error(-size, call)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Loops for measuring: what a call costs in C, without Python around it. A client of the C interface; only in the
- * Python extension. Each returns nanoseconds for all n rounds, or a negative errno.
+ * Python extension. Each returns nanoseconds of the thread's CPU time for all n rounds, or a negative errno.
  */
 #ifndef KVMEMU_BENCH_BENCH_H
 #define KVMEMU_BENCH_BENCH_H
@@ -20,13 +20,13 @@ double kvmemu_bench_get_regs(struct kvmemu_file *vcpu, const uint64_t *ids, size
 double kvmemu_bench_set_regs(struct kvmemu_file *vcpu, const uint64_t *ids, size_t nr_ids, uint64_t n);
 
 /*
- * The same once for each of nr_vcpus vCPUs, into memory of its own for each, as saving and restoring a VM must; and
- * kvmemu_get_attrs() or kvmemu_set_attrs() of these attributes, whose values are of size bytes. set writes back what was
- * read first.
+ * The same once for each of nr_vcpus vCPUs, whose values follow each other, bytes each; and kvmemu_get_attrs() or
+ * kvmemu_set_attrs() of these attributes, whose values are bytes together.
  */
-double kvmemu_bench_vcpus(struct kvmemu_file *const *vcpus, size_t nr_vcpus, const uint64_t *ids, size_t nr_ids, int set);
-double kvmemu_bench_attrs(struct kvmemu_file *device, uint32_t group, const uint64_t *attrs, size_t n, size_t size,
-			  int set);
+double kvmemu_bench_vcpus(struct kvmemu_file *const *vcpus, size_t nr_vcpus, const uint64_t *ids, size_t nr_ids,
+			  void *values, size_t bytes, int set);
+double kvmemu_bench_attrs(struct kvmemu_file *device, uint32_t group, const uint64_t *attrs, size_t n, void *values,
+			  size_t bytes, int set);
 
 /* KVM_IRQ_LINE: up and down by turns. */
 double kvmemu_bench_irq_line(struct kvmemu_file *vm, uint32_t irq, uint64_t n);

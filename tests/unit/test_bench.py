@@ -22,10 +22,16 @@ def test_figures_and_their_baselines() -> None:
         "vcpu.create",
         "irq.line.c",
         "irq.line.python",
-        "vm.save.1",
-        "vm.restore.512",
-        "vm.save.512.992",
+        "vcpu.memory",
     } <= set(results)
+    for size in ("1", "8", "64", "512", "1.960spi", "8.960spi", "64.960spi", "512.960spi"):
+        for word in ("save", "restore"):
+            whole = results[f"vm.{word}.{size}"]
+            assert whole.baseline == f"vm.{word}.{size}.c"
+            assert whole.registers_per_second is not None
+            assert whole.registers_per_second > 0
+            assert whole.state_bytes_per_vcpu is not None
+            assert whole.state_bytes_per_vcpu > 242 * 8
     for result in results.values():
         assert result.value > 0
         assert math.isfinite(result.value)
