@@ -135,8 +135,11 @@ int host_irq_release(struct machine *machine, uint32_t intid)
 	if (find(machine, NULL, intid, &irq))
 		change(&irq, HOST_IRQ_ENABLED | HOST_IRQ_LATCH | HOST_IRQ_ACTIVE, false);
 	/* A fork's child has no thread that was in a handler: nobody would ever count down for it. */
-	if (claim->process != getpid())
+	if (claim->process != getpid()) {
 		atomic_store(&claim->users, 0);
+		if (is_spi(intid))
+			atomic_fetch_and(irq.state, ~HOST_IRQ_RUNNING);
+	}
 	while (atomic_load(&claim->users))
 		sched_yield();
 	atomic_store(&claim->taken, false);

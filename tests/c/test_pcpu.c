@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Physical CPUs taken and given back, by one thread and by several. Part of the tests. */
 #include <pthread.h>
+#include <sys/wait.h>
 
 #include "vif.h"
 
@@ -72,10 +73,49 @@ static void no_two_threads_have_the_same(void)
 	machine_put(machine);
 }
 
+static atomic_bool stop;
+
+static void *take_and_give(void *argument)
+{
+	struct machine *machine = argument;
+
+	while (!atomic_load(&stop))
+		machine_give_cpu(machine_take_cpu(machine));
+	return NULL;
+}
+
+/* Whatever another thread is doing with the pool: the child has CPUs, of which none is one that it held itself. */
+static void a_forks_child_can_take_cpus(void)
+{
+	struct machine *machine = make_machine(V3);
+	struct pcpu *mine = machine_take_cpu(machine);
+	pthread_t thread;
+
+	must(-pthread_create(&thread, NULL, take_and_give, machine));
+	for (unsigned int i = 0; i < 20; i++) {
+		pid_t child = fork();
+		int status;
+
+		if (!child) {
+			struct pcpu *cpu = machine_take_cpu(machine), *other = machine_take_cpu(machine);
+
+			alarm(20);
+			_exit(!cpu || !other || cpu == other || cpu == mine || other == mine);
+		}
+		equal(waitpid(must(child), &status, 0), child);
+		equal(status, 0);
+	}
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	machine_give_cpu(mine);
+	machine_put(machine);
+}
+
 int main(void)
 {
 	run(as_many_are_made_as_run_at_once);
 	run(registers_keep_what_the_last_user_left);
 	run(no_two_threads_have_the_same);
+	run(a_forks_child_can_take_cpus);
 	return check_done();
 }
