@@ -11,7 +11,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 import kvmemu
 from kvmemu import bench_vm
 from kvmemu.bench_vm import WholeVm
-from kvmemu.gic import NR_PRIVATE_IRQS
+from kvmemu.gic_irq import NR_PRIVATE_IRQS
 
 SIZES = [
     pytest.param((vcpus, spis), id=f"{vcpus}vcpu_{spis}spi")

@@ -12,7 +12,7 @@ from typing import Any
 from kvmemu import constants as kvm
 from kvmemu._core import ffi, lib
 from kvmemu.errors import kvm_error
-from kvmemu.gic import NR_PRIVATE_IRQS
+from kvmemu.gic_irq import NR_PRIVATE_IRQS
 from kvmemu.registers import RegisterIds
 from kvmemu.state import VmState, restore, save
 from kvmemu.system import System

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Iterable, Iterator, MutableMapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from kvmemu import constants as kvm
@@ -14,15 +13,13 @@ from kvmemu._core import ffi, lib
 from kvmemu.errors import KvmError, check, kvm_error
 from kvmemu.file import BYTES, COUNT, WORDS, File, new_filled
 from kvmemu.gic_attrs import WHOSE_SHIFT, affinity_attr, attr_name
-from kvmemu.gic_registers import GicRegister, gic_register_at, gic_registers
+from kvmemu.gic_frames import FrameRegisters
+from kvmemu.gic_irq import NR_PRIVATE_IRQS, Irq, irq_of
 
 if TYPE_CHECKING:
     from kvmemu.vcpu import Vcpu
     from kvmemu.vm import Vm
 
-NR_SGIS = 16
-NR_PRIVATE_IRQS = 32
-_WORD = 4
 _LEVELS = kvm.VGIC_LEVEL_INFO_LINE_LEVEL << kvm.KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT
 _REGION_COUNT_SHIFT = 52
 _REDIST_BYTES = 0x2_0000
@@ -32,6 +29,7 @@ _ADDRESS_KINDS = {
     (3, "gicd"): kvm.KVM_VGIC_V3_ADDR_TYPE_DIST,
 }
 _REGION_BASE_MASK = 0x000F_FFFF_FFFF_0000
+_REGION_MOST = 0xFFF  # both of count and of index
 
 
 class Device(File):
@@ -92,138 +90,6 @@ class Device(File):
         return kvm_error(-result, f"{doing} {self._attr_name(group, which)} on {self}")
 
 
-class FrameRegisters(MutableMapping[str | int, int]):
-    """Registers of one frame, or of one vCPU's CPU interface, by name or offset.
-
-    Iterates over the names of those that this VM has, ascending by offset. A register of 64 bits in
-    a frame is read and written as two words, as KVM asks for. A name that no register has raises
-    KeyError; what KVM refuses raises KvmError.
-    """
-
-    def __init__(self, gic: Gic, frame: str, group: int, whose: int = 0) -> None:
-        self._gic = gic
-        self._frame = frame
-        self._group = group
-        self._whose = whose
-
-    def register(self, key: str | int) -> GicRegister:
-        """What a name or an offset stands for.
-
-        Raises:
-            KeyError: nothing.
-        """
-        version = self._gic.version
-        if isinstance(key, int):
-            register = gic_register_at(version, self._frame, key)
-        else:
-            register = gic_registers(version, self._frame).get(key.upper())
-        if register is None:
-            what = f"{key:#x}" if isinstance(key, int) else repr(key)
-            raise KeyError(f"the {self._frame.upper()} of a GICv{version} has no register {what}")
-        return register
-
-    def _words(self, register: GicRegister) -> Sequence[tuple[int, int, int]]:
-        """Attribute, bytes and shift of each access that a register takes."""
-        attr = self._whose | register.offset
-        if self._frame == "icc" or register.bytes == _WORD:
-            return [(attr, register.bytes, 0)]
-        return [(attr, _WORD, 0), (attr + _WORD, _WORD, 32)]
-
-    def __getitem__(self, key: str | int) -> int:
-        return sum(
-            self._gic.get_device_attr(self._group, attr, size) << shift
-            for attr, size, shift in self._words(self.register(key))
-        )
-
-    def __setitem__(self, key: str | int, value: int) -> None:
-        register = self.register(key)
-        if value < 0 or value >> 8 * register.bytes:
-            raise OverflowError(f"{value:#x} does not fit in {register.name}")
-        for attr, size, shift in self._words(register):
-            word = value >> shift & (1 << 8 * size) - 1
-            self._gic.set_device_attr(self._group, attr, word, size)
-
-    def __delitem__(self, key: str | int) -> None:
-        raise TypeError("a register cannot be deleted")
-
-    def _has(self, register: GicRegister) -> bool:
-        attr = self._whose | register.offset
-        if not self._gic.has_device_attr(self._group, attr):
-            return False
-        if self._frame != "icc":
-            return True
-        # KVM has attributes for active priorities that this vCPU's priorities do not need.
-        try:
-            self._gic.get_device_attr(self._group, attr)
-        except KvmError:
-            return False
-        return True
-
-    def __iter__(self) -> Iterator[str | int]:
-        registers = gic_registers(self._gic.version, self._frame).values()
-        return (register.name for register in registers if self._has(register))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def __contains__(self, key: object) -> bool:
-        if not isinstance(key, (str, int)):
-            return False
-        try:
-            return self._has(self.register(key))
-        except KeyError:
-            return False
-
-
-@dataclass(frozen=True)
-class Irq:
-    """An interrupt as it is inside the GIC, beyond what KVM's interface shows.
-
-    Attributes:
-        intid: its number.
-        kind: "SGI", "PPI" or "SPI".
-        vcpu: the id of the vCPU it is private to; None for an SPI.
-        enabled, active: as the distributor has them.
-        latch: it is pending by an edge or by a register.
-        line: its input is high.
-        pending: to the guest: the latch, or the line of a level-triggered interrupt.
-        edge: edge-triggered; else level-triggered.
-        priority: 0 is the highest.
-        group: 0 or 1.
-        hw: mapped to an interrupt of the host.
-        owned: a device in the kernel is its source.
-        target: the id of the vCPU it goes to when it is next pending; None if there is none.
-        targets: GICv2: the mask of target CPU interfaces.
-        affinity: GICv3: Aff2 to Aff0 of where it is routed to.
-        sources: GICv2 SGIs: the mask of senders.
-        queued: the id of the vCPU that has it on its list of what to deliver; None if none has.
-    """
-
-    intid: int
-    kind: str
-    vcpu: int | None
-    enabled: bool
-    pending: bool
-    latch: bool
-    line: bool
-    active: bool
-    edge: bool
-    priority: int
-    group: int
-    hw: bool
-    owned: bool
-    target: int | None
-    targets: int
-    affinity: int
-    sources: int
-    queued: int | None
-
-
-def kind_of(intid: int) -> str:
-    """ "SGI", "PPI" or "SPI"."""
-    return "SGI" if intid < NR_SGIS else "PPI" if intid < NR_PRIVATE_IRQS else "SPI"
-
-
 class Gic(Device):
     """A virtual GIC.
 
@@ -240,16 +106,24 @@ class Gic(Device):
         return attr_name(self.version, group, attr)
 
     def init(self) -> None:
-        """KVM_DEV_ARM_VGIC_CTRL_INIT, once all vCPUs are there.
+        """KVM_DEV_ARM_VGIC_CTRL_INIT, once all vCPUs are there: its interrupts and registers exist
+        from then on. The second time it does nothing.
 
         Raises:
             KvmError: EBUSY while a vCPU is being created; ENOMEM.
+
+        Source: vgic_init(), arch/arm64/kvm/vgic/vgic-init.c, Linux 6.1.
         """
         self.set_device_attr(kvm.KVM_DEV_ARM_VGIC_GRP_CTRL, kvm.KVM_DEV_ARM_VGIC_CTRL_INIT)
 
     @property
     def nr_irqs(self) -> int:
-        """SGIs, PPIs and SPIs together; 32 until the number is set or settled by init()."""
+        """SGIs, PPIs and SPIs together; 32 until the number is set or settled by init().
+
+        Raises:
+            KvmError: on setting, EINVAL but for 64 to 992 in steps of 32; EBUSY the second time,
+                and after init().
+        """
         return self.get_device_attr(kvm.KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, 4)
 
     @nr_irqs.setter
@@ -257,15 +131,30 @@ class Gic(Device):
         self.set_device_attr(kvm.KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, count, 4)
 
     def address(self, kind: int) -> int | None:
-        """KVM_DEV_ARM_VGIC_GRP_ADDR: where a frame is; None if it has no place yet."""
+        """KVM_DEV_ARM_VGIC_GRP_ADDR: where a frame is.
+
+        Args:
+            kind: KVM_VGIC_V2_ADDR_TYPE_*, KVM_VGIC_V3_ADDR_TYPE_*.
+
+        Returns:
+            A guest physical address; None if it has no place yet.
+
+        Raises:
+            KvmError: ENXIO for a frame that such a GIC does not have.
+        """
         found = self.get_device_attr(kvm.KVM_DEV_ARM_VGIC_GRP_ADDR, kind)
         return None if found == (1 << 64) - 1 else found
 
     def set_address(self, kind: int, ipa: int) -> None:
         """KVM_DEV_ARM_VGIC_GRP_ADDR: gives a frame its place, once.
 
+        Args:
+            kind: as for address().
+            ipa: a multiple of 4 KiB on a GICv2, of 64 KiB on a GICv3.
+
         Raises:
-            KvmError: EEXIST the second time; EINVAL, E2BIG for an address that cannot be.
+            KvmError: EEXIST the second time; EINVAL, E2BIG for an address that cannot be; ENXIO for
+                a frame that such a GIC does not have.
         """
         self.set_device_attr(kvm.KVM_DEV_ARM_VGIC_GRP_ADDR, kind, ipa)
 
@@ -282,43 +171,38 @@ class Gic(Device):
 
     @property
     def dist(self) -> FrameRegisters:
-        """The distributor's registers; on a GICv2 those that are banked are vCPU 0's."""
+        """The distributor's registers: `gic.dist["GICD_ISENABLER1"]`.
+
+        On a GICv2 those that are banked are vCPU 0's: see VgicV2.banked_dist(). On a GICv3 those of
+        SGIs and PPIs are zero: the redistributors have them.
+        """
         return FrameRegisters(self, "gicd", kvm.KVM_DEV_ARM_VGIC_GRP_DIST_REGS)
 
     def irq(self, intid: int, vcpu: Vcpu | None = None) -> Irq:
-        """One interrupt, private ones of a vCPU.
+        """One interrupt, whatever KVM's interface shows of it.
+
+        Args:
+            intid: its number.
+            vcpu: whose, for SGIs and PPIs; the vCPU of id 0 if None.
 
         Raises:
-            KvmError: ENXIO before init(), ENOENT if there is no such interrupt.
+            KvmError: ENXIO before init(), ENOENT if there is no such interrupt or vCPU.
         """
         data = ffi.new("struct kvmemu_gic_irq *")
         vcpu_id = vcpu.id if vcpu is not None else 0
         result = lib.kvmemu_gic_irq(self.handle(), vcpu_id, intid, data)
         check(result, f"looking at interrupt {intid} of {self}")
-        found = data[0]
-        return Irq(
-            intid=intid,
-            kind=kind_of(intid),
-            vcpu=vcpu_id if intid < NR_PRIVATE_IRQS else None,
-            enabled=bool(found.enabled),
-            pending=bool(found.pending),
-            latch=bool(found.latch),
-            line=bool(found.line),
-            active=bool(found.active),
-            edge=bool(found.edge),
-            priority=found.priority,
-            group=found.group,
-            hw=bool(found.hw),
-            owned=bool(found.owned),
-            target=found.target if found.target >= 0 else None,
-            targets=found.targets,
-            affinity=found.mpidr,
-            sources=found.sources,
-            queued=found.queued if found.queued >= 0 else None,
-        )
+        return irq_of(data[0], vcpu_id)
 
     def irqs(self, vcpus: Iterable[Vcpu] | None = None) -> Iterator[Irq]:
-        """Every interrupt: the private ones of each vCPU (or of those given), then the SPIs.
+        """Every interrupt, for people and tests: `print(*gic.irqs(), sep="\\n")`.
+
+        Args:
+            vcpus: whose private interrupts; None takes all vCPUs.
+
+        Returns:
+            The SGIs and PPIs of one vCPU after another, then the SPIs. Each is as it is when it is
+            taken from the iterator.
 
         Raises:
             KvmError: ENXIO before init().
@@ -336,12 +220,18 @@ class VgicV2(Gic):
     version = 2
 
     def banked_dist(self, vcpu: Vcpu) -> FrameRegisters:
-        """The distributor's registers as one vCPU sees them: those of SGIs and PPIs are its own."""
+        """The distributor's registers as one vCPU sees them: those of SGIs and PPIs are its own.
+
+        The first access initialises a GICv2 that is not initialised yet.
+        """
         whose = vcpu.id << WHOSE_SHIFT
         return FrameRegisters(self, "gicd", kvm.KVM_DEV_ARM_VGIC_GRP_DIST_REGS, whose)
 
     def cpu(self, vcpu: Vcpu) -> FrameRegisters:
-        """The registers of a vCPU's CPU interface."""
+        """The registers of a vCPU's CPU interface: `gic.cpu(vcpu)["GICC_CTLR"]`.
+
+        GICC_PMR has the upper five bits of the mask, shifted down, as KVM's attribute has them.
+        """
         whose = vcpu.id << WHOSE_SHIFT
         return FrameRegisters(self, "gicc", kvm.KVM_DEV_ARM_VGIC_GRP_CPU_REGS, whose)
 
@@ -361,12 +251,20 @@ class VgicV3(Gic):
         return None
 
     def redist(self, vcpu: Vcpu) -> FrameRegisters:
-        """The registers of a vCPU's redistributor, both frames."""
+        """The registers of a vCPU's redistributor, both frames: `gic.redist(vcpu)["GICR_TYPER"]`.
+
+        The vCPU is named by its affinity, as MPIDR_EL1 has it now; of vCPUs that share one, KVM
+        takes the first. Offsets of the second frame, SGI_base, begin at 0x10000.
+        """
         group = kvm.KVM_DEV_ARM_VGIC_GRP_REDIST_REGS
         return FrameRegisters(self, "gicr", group, affinity_attr(vcpu.regs["MPIDR_EL1"]))
 
     def icc(self, vcpu: Vcpu) -> FrameRegisters:
-        """The system registers of a vCPU's CPU interface."""
+        """The system registers of a vCPU's CPU interface: `gic.icc(vcpu)["ICC_PMR_EL1"]`.
+
+        The vCPU is named as by redist(). An integer key is an encoding: op0 in bits 15:14, op1 in
+        13:11, CRn in 10:7, CRm in 6:3, op2 in 2:0.
+        """
         group = kvm.KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS
         return FrameRegisters(self, "icc", group, affinity_attr(vcpu.regs["MPIDR_EL1"]))
 
@@ -376,13 +274,19 @@ class VgicV3(Gic):
         Args:
             intid: a multiple of 32.
             vcpu: whose, for SGIs and PPIs; the first one if None.
+
+        Raises:
+            KvmError: EINVAL for another number; EBUSY before init(), and while a vCPU runs.
+
+        Source: vgic_v3_line_level_info_uaccess(), arch/arm64/kvm/vgic/vgic-mmio-v3.c, Linux 6.1,
+        which shows the lines of level-triggered interrupts only.
         """
         return self.get_device_attr(
             kvm.KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO, self._levels_attr(intid, vcpu), 4
         )
 
     def set_line_levels(self, intid: int, levels: int, vcpu: Vcpu | None = None) -> None:
-        """Sets what line_levels() reads. SGIs have no input."""
+        """Sets what line_levels() reads, whatever the interrupts' triggers. SGIs have no input."""
         attr = self._levels_attr(intid, vcpu)
         self.set_device_attr(kvm.KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO, attr, levels, 4)
 
@@ -407,10 +311,18 @@ class VgicV3(Gic):
             found.append((region & _REGION_BASE_MASK, region >> _REGION_COUNT_SHIFT))
 
     def add_region(self, index: int, base: int, count: int) -> None:
-        """KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION.
+        """KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION: a run of redistributors.
+
+        Args:
+            index: the number of regions there are.
+            base: guest physical address, a multiple of 64 KiB.
+            count: redistributors it has room for, each of 128 KiB.
 
         Raises:
             KvmError: EINVAL for an index out of order, an overlap or a count of zero.
+            ValueError: a number that has no place in the attribute.
         """
+        if base & ~_REGION_BASE_MASK or not 0 <= count <= _REGION_MOST >= index >= 0:
+            raise ValueError(f"no attribute says region {index}: {count} at {base:#x}")
         region = count << _REGION_COUNT_SHIFT | base | index
         self.set_address(kvm.KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION, region)

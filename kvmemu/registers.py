@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kvmemu._core import ffi, lib
+from kvmemu.errors import KvmError
+from kvmemu.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from kvmemu.vcpu import Vcpu
@@ -151,8 +153,14 @@ class Registers(MutableMapping[str | int, int]):
             return key
         register = find(key, self._vcpu.arch)
         if register is None:
-            raise KeyError(f"no register is called {key!r}")
+            raise KeyError(f"no register is called {key!r}{self._hint(key)}")
         return register.id
+
+    def _hint(self, name: str) -> str:
+        try:
+            return did_you_mean(name, map(name_of, self._vcpu.reg_list()))
+        except KvmError:  # not initialised: it has no list yet
+            return ""
 
     def __getitem__(self, key: str | int) -> int:
         return self._vcpu.get_one_reg(self.id_of(key))

@@ -333,7 +333,11 @@ class Vcpu(File):
         return guest
 
     def ppi(self, intid: int, level: bool) -> None:
-        """KVM_IRQ_LINE of one of this vCPU's private interrupts, 16 to 31.
+        """KVM_IRQ_LINE of one of this vCPU's private interrupts.
+
+        Args:
+            intid: 16 to 31.
+            level: as for Vm.irq_line(), which also says where this goes if ids are not indices.
 
         Raises:
             KvmError: ENXIO without a GIC in the kernel, EINVAL for another number.

@@ -11,8 +11,6 @@ from typing import Any
 from kvmemu._core import ffi, lib
 from kvmemu.constants import (
     ALL,
-    KVM_ARM_IRQ_TYPE_SHIFT,
-    KVM_ARM_IRQ_TYPE_SPI,
     KVM_ARM_PREFERRED_TARGET,
     KVM_CHECK_EXTENSION,
     KVM_CLEAR_DIRTY_LOG,
@@ -30,12 +28,11 @@ from kvmemu.constants import (
     KVM_VGIC_V3_ADDR_TYPE_REDIST,
 )
 from kvmemu.errors import kvm_error
-from kvmemu.file import File
 from kvmemu.gic import Gic, VgicV2, VgicV3
+from kvmemu.injection import Injection
 from kvmemu.stats import Statistics, read_statistics
 from kvmemu.vcpu import Vcpu
 
-_SPI = KVM_ARM_IRQ_TYPE_SPI << KVM_ARM_IRQ_TYPE_SHIFT
 VIRT_DIST = 0x0800_0000  # where QEMU's virt machine has its GIC
 VIRT_CPU = 0x0801_0000
 VIRT_REDIST = 0x080A_0000
@@ -67,7 +64,7 @@ class MemorySlot:
         return memoryview(buffer)
 
 
-class Vm(File):
+class Vm(Injection):
     """A VM.
 
     Attributes:
@@ -181,7 +178,7 @@ class Vm(File):
         address = int(ffi.cast("unsigned long", ffi.from_buffer(bitmap)))
         self._packed(KVM_CLEAR_DIRTY_LOG, "<IIQQ", slot, pages, first_page, address)
 
-    # ---- interrupts, statistics ----
+    # ---- devices, statistics ----
 
     def _create_device(self, kind: int) -> Any:
         """KVM_CREATE_DEVICE: the core's file of the device."""
@@ -268,25 +265,6 @@ class Vm(File):
         if init:
             gic.init()
         return gic
-
-    def spi(self, intid: int, level: bool) -> None:
-        """KVM_IRQ_LINE of a shared interrupt, 32 and above.
-
-        Raises:
-            KvmError: ENXIO without a GIC in the kernel, EINVAL if there is no such interrupt.
-        """
-        self.irq_line(_SPI | intid, level)
-
-    def irq_line(self, irq: int, level: bool) -> None:
-        """KVM_IRQ_LINE. irq: type in bits 27:24, vCPU in 31:28 and 23:16, number in 15:0.
-
-        Raises:
-            KvmError: ENXIO for an interrupt of a controller the VM does not have, EINVAL for a
-                number out of range.
-        """
-        result = lib.kvmemu_irq_line(self._handle or self.handle(), irq, level)
-        if result < 0:
-            raise kvm_error(-result, f"KVM_IRQ_LINE of {irq:#x} on {self}")
 
     def stats(self) -> Statistics:
         """KVM_GET_STATS_FD: this VM's statistics as they are now."""

@@ -10,7 +10,6 @@ nothing. kvmemu/cli/ids.py is the same for the registers of vCPUs.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 
@@ -39,6 +38,7 @@ from kvmemu.gic_registers import (
     gic_registers,
 )
 from kvmemu.registers import find
+from kvmemu.suggest import did_you_mean
 
 _WORD = 4
 _ATTR_PREFIXES = ("KVM_DEV_ARM_VGIC_", "KVM_DEV_ARM_", "KVM_VGIC_")
@@ -268,11 +268,7 @@ def unknown_name(name: str, version: int) -> str:
     if find(name) is not None:
         return f"{name} is a register of vCPUs: see `kvmemu regs`"
     names = [n for frame in FRAMES_OF_VERSION[version] for n in gic_registers(version, frame)]
-    close = difflib.get_close_matches(name.upper(), names, n=3, cutoff=0.7)
-    starts = [known for known in names if known.startswith(name.upper())]
-    meant = list(dict.fromkeys([*starts[:3], *close]))[:3]
-    hint = f"; did you mean {' or '.join(meant)}?" if meant else ""
-    return f"a GICv{version} has no register {name!r}{hint}"
+    return f"a GICv{version} has no register {name!r}{did_you_mean(name, names)}"
 
 
 def _find_name(answer: Answer, name: str, version: int | None) -> None:

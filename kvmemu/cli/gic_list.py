@@ -14,7 +14,8 @@ import click
 from kvmemu import constants as c
 from kvmemu.cli import output
 from kvmemu.cli.names import matches
-from kvmemu.gic import FrameRegisters, Gic, VgicV2, VgicV3
+from kvmemu.gic import Gic, VgicV2, VgicV3
+from kvmemu.gic_frames import FrameRegisters
 from kvmemu.gic_registers import FRAMES, FRAMES_OF_VERSION, GicRegister
 from kvmemu.gic_settings import meaning_of
 from kvmemu.system import System

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import functools
 import re
@@ -12,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from kvmemu import constants as c
 from kvmemu.cli.ids import arch_of, core_members
 from kvmemu.registers import Register, describe, find
+from kvmemu.suggest import did_you_mean
 
 ARCHES = ("arm64", "arm")
 
@@ -87,10 +87,7 @@ def unknown_name(name: str, arch: str = "arm64") -> str:
     if has_value and find_register(plain, arch):
         return f"{name}: a name without a value expected: {plain}"
     names = all_names(arch)
-    close = [names[n] for n in difflib.get_close_matches(name.upper(), names, n=3, cutoff=0.7)]
-    starts = [spelling for upper, spelling in names.items() if upper.startswith(f"{name.upper()}_")]
-    meant = list(dict.fromkeys([*starts[:3], *close]))[:3]
-    hint = f"; did you mean {' or '.join(meant)}?" if meant else ""
+    hint = did_you_mean(name, names.values())
     others = [other for other in ARCHES if other != arch and find(name, other)]
     if others:
         return f"no register of {arch} is called {name!r} ({others[0]} has one){hint}"

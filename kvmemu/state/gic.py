@@ -20,8 +20,9 @@ from collections.abc import Iterable, Sequence
 from kvmemu import constants as kvm
 from kvmemu._core import lib
 from kvmemu.errors import KvmError
-from kvmemu.gic import NR_PRIVATE_IRQS, Gic, VgicV2, VgicV3
+from kvmemu.gic import Gic, VgicV2, VgicV3
 from kvmemu.gic_attrs import CPU, DIST, FRAME_OF_GROUP, ICC, LEVELS, REDIST, affinity_attr
+from kvmemu.gic_irq import NR_PRIVATE_IRQS
 from kvmemu.gic_registers import GicRegister, gic_registers
 from kvmemu.registers import find
 from kvmemu.state.model import AttrBlock, GicState

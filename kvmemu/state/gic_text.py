@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from kvmemu import constants as kvm
-from kvmemu.gic import NR_PRIVATE_IRQS
 from kvmemu.gic_attrs import FRAME_OF_GROUP, GROUP_OF_FRAME, LEVELS, WHOSE_SHIFT, affinity_attr
+from kvmemu.gic_irq import NR_PRIVATE_IRQS
 from kvmemu.gic_registers import GicRegister, gic_register_at
 from kvmemu.registers import find
 from kvmemu.state.gic import LINE_LEVEL

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kvmemu.gic import NR_PRIVATE_IRQS, kind_of
+from kvmemu.gic_irq import NR_PRIVATE_IRQS, kind_of
 from kvmemu.gic_settings import meaning_of, settings
 from kvmemu.state.gic_text import entries, whose_by_id
 from kvmemu.state.model import VmState

@@ -140,6 +140,55 @@ def test_frames_list_the_registers_this_vm_has(v3: VgicV3) -> None:
         assert all(v3.redist(vcpu)[name] >= 0 for name in v3.redist(vcpu))
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("GICD_ISENABLR1", "did you mean GICD_ISENABLER1"),
+        ("GICR_CTLR", r"redist\(vcpu\) has it"),
+        ("ICC_PMR_EL1", r"icc\(vcpu\) has it"),
+        ("GICC_PMR", "a GICv2 has it"),
+    ],
+)
+def test_unknown_names_come_with_what_was_meant(v3: VgicV3, name: str, why: str) -> None:
+    with pytest.raises(KeyError, match=why):
+        v3.dist[name]
+
+
+def test_errors_name_the_attribute(v3: VgicV3) -> None:
+    vcpu = v3.vm.vcpus[1]
+    why = r"KVM_SET_DEVICE_ATTR of ICC_SRE_EL1 of affinity 0\.0\.0\.1 to 0x0 on the GICv3"
+    with pytest.raises(kvmemu.KvmError, match=why):
+        v3.icc(vcpu)["ICC_SRE_EL1"] = 0
+    with pytest.raises(kvmemu.KvmError, match="KVM_DEV_ARM_VGIC_GRP_NR_IRQS to 0x60"):
+        v3.nr_irqs = 96
+    with pytest.raises(kvmemu.KvmError, match="KVM_VGIC_V3_ADDR_TYPE_DIST to 0x10000"):
+        v3.set_address(kvm.KVM_VGIC_V3_ADDR_TYPE_DIST, 0x10000)
+    with pytest.raises(kvmemu.KvmError, match=r"line levels 33 of affinity 0\.0\.0\.0"):
+        v3.line_levels(33)
+    with pytest.raises(kvmemu.KvmError, match="attribute 0x5 of group 99"):
+        v3.get_device_attr(99, 5)
+
+
+def test_regions_that_no_attribute_can_say(v3: VgicV3) -> None:
+    for index, base, count in [(0, 1, 1), (0, 1 << 52, 1), (0, 0, 4096), (4096, 0, 1), (-1, 0, 1)]:
+        with pytest.raises(ValueError, match="no attribute says"):
+            v3.add_region(index, base, count)
+
+
+def test_interrupts_in_words(v3: VgicV3) -> None:
+    v3.dist["GICD_ISENABLER1"] = 2
+    v3.dist["GICD_IPRIORITYR8"] = 0xA000
+    v3.vm.spi(33, True)
+    assert str(v3.irq(33)) == (
+        "SPI 33: enabled, pending (latch), edge, group 1, priority 0xa0, to vCPU 0,"
+        " queued on vCPU 0"
+    )
+    v3.vm.vcpus[2].ppi(20, True)
+    assert str(v3.irq(20, v3.vm.vcpus[2])) == (
+        "PPI 20 of vCPU 2: disabled, pending (line), level, group 1, priority 0x00, to vCPU 2"
+    )
+
+
 def test_unknown_names_and_wide_values(v3: VgicV3) -> None:
     with pytest.raises(KeyError, match="GICv3 has no register 'GICD_NOTHING'"):
         v3.dist["GICD_NOTHING"]

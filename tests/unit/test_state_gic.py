@@ -13,7 +13,9 @@ import pytest
 import kvmemu
 from kvmemu import constants as kvm
 from kvmemu import state
-from kvmemu.gic import FrameRegisters, Irq, VgicV2, VgicV3
+from kvmemu.gic import VgicV2, VgicV3
+from kvmemu.gic_frames import FrameRegisters
+from kvmemu.gic_irq import Irq
 
 # The version of the GIC that VMs have here, by host.
 HOSTS = {"gicv3-max": 3, "gicv2-cortex-a72": 2, "gicv3-gicv2-compat": 2}
