@@ -165,8 +165,8 @@ def affinity(vcpu_id: int) -> int:
 
 
 def whose(version: int, vcpu_id: int) -> int:
-    """The part of an attribute that says whose register it is."""
-    return (vcpu_id if version == 2 else affinity(vcpu_id)) << 32
+    """The part of an attribute that says whose register it is; of an id 32 bits count."""
+    return (vcpu_id & 0xFFFFFFFF if version == 2 else affinity(vcpu_id)) << 32
 
 
 def vm_of(ids: Iterable[int], tag: str = "", features: int = 0) -> list[str]:
