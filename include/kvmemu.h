@@ -250,6 +250,22 @@ KVMEMU_API uint64_t *kvmemu_cpu_pc(struct kvmemu_cpu *cpu);
 KVMEMU_API unsigned int kvmemu_cpu_resets(const struct kvmemu_cpu *cpu);
 
 /*
+ * Interrupts of the host that a guest deactivates itself: a guest's PPI or SPI is mapped to an SPI of the host, whose line a
+ * device of the host drives. The host's is then active until the guest deactivates its own, and comes again if its line is
+ * still up, or has risen again. KVM does so for drivers in the kernel; user space has no call for it.
+ *
+ * Map: EAGAIN before the GIC is initialised, EINVAL for interrupts that are not such, EEXIST if the guest's is mapped or
+ * owned already, EBUSY if the host's is mapped, or the guest's is pending or active. Unmap: ENOENT; EBUSY while it is
+ * pending or active. For vcpu: -EINVAL if the file is not a vCPU; an SPI belongs to the VM, whichever vCPU is given.
+ */
+KVMEMU_API int kvmemu_map_irq(struct kvmemu_file *vcpu, uint32_t intid, uint32_t host_intid);
+KVMEMU_API int kvmemu_unmap_irq(struct kvmemu_file *vcpu, uint32_t intid);
+
+/* The line of an SPI of the host, by any file of its system: 0 or -EINVAL. And whether it is active there: 0, 1, -EINVAL. */
+KVMEMU_API int kvmemu_host_irq_line(struct kvmemu_file *file, uint32_t host_intid, int level);
+KVMEMU_API int kvmemu_host_irq_active(struct kvmemu_file *file, uint32_t host_intid);
+
+/*
  * The counter of a system, by any of its files: what CNTPCT_EL0 would read, in ticks of the host's counter frequency. It follows the
  * machine's clock until it is stepped for the first time; from then on it moves only when told to.
  */

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ GuestFunction = Callable[["Cpu"], object]
 
 _LEAVE = 1
 _NR_X = 31
+_LOOK_SECONDS = 0.05
 
 
 class UndefinedInstruction(Exception):
@@ -70,32 +72,54 @@ class Cpu:
         x: registers x0 to x30.
     """
 
-    def __init__(self, vcpu: Vcpu, yield_to_host: Callable[[], None]) -> None:
+    def __init__(
+        self, vcpu: Vcpu, yield_to_host: Callable[[], None], wait_for_turn: Callable[[], None]
+    ) -> None:
         self.vcpu = vcpu
         self.x = XRegisters(self)
         self._yield = yield_to_host
+        self._wait_for_turn = wait_for_turn
         self._pointer: Any = None
+        self._executing = False
         self._value = ffi.new("uint64_t *")
 
     @property
     def pointer(self) -> Any:
-        """struct kvmemu_cpu, for calls of the C interface.
+        """struct kvmemu_cpu, for calls of the C interface; waits until the vCPU is in KVM_RUN.
 
         Raises:
-            RuntimeError: the vCPU is not in KVM_RUN.
+            RuntimeError: it is not, and this is not its guest.
         """
         if self._pointer is None:
-            raise RuntimeError(f"{self.vcpu} is not running")
+            self._wait_for_turn()
         return self._pointer
 
     def enter(self, pointer: Any) -> None:
-        """The vCPU is in its guest from now on; None: it is not any more."""
+        """The vCPU is in its guest from now on."""
         self._pointer = pointer
+
+    def leave(self) -> bool:
+        """The vCPU is not in its guest any more; False, and it is, in the middle of an instruction.
+
+        The guest says first that it executes and looks then where, this does it the other way
+        round: one of them notices.
+        """
+        pointer, self._pointer = self._pointer, None
+        if self._executing:
+            self._pointer = pointer
+        return not self._executing
 
     def _execute(self, operation: Callable[..., int], *args: Any) -> None:
         """One instruction; as often as it takes."""
         while True:
-            result = operation(self.pointer, *args)
+            self._executing = True
+            pointer = self._pointer
+            if pointer is None:
+                self._executing = False
+                self._wait_for_turn()
+                continue
+            result = operation(pointer, *args)
+            self._executing = False
             if result == 0:
                 return
             if result != _LEAVE:
@@ -257,11 +281,13 @@ class Guest:
         self.function = function
         self.error: BaseException | None = None
         self.finished = False
-        self._cpu = Cpu(vcpu, self._to_host)
+        self._cpu = Cpu(vcpu, self._to_host, self._wait_for_turn)
         self._resets = 0
         self._thread: threading.Thread | None = None
         self._to_guest_turn = threading.Semaphore(0)
         self._to_host_turn = threading.Semaphore(0)
+        self._handing_over = threading.Lock()
+        self._overdue = False  # it had no turn, and went on
         self._stopping = False
         self.handle = ffi.new_handle(self)
 
@@ -296,10 +322,29 @@ class Guest:
             self._thread.start()
         else:
             self._to_guest_turn.release()
-        self._to_host_turn.acquire()
-        self._cpu.enter(None)
+        self._wait_for_guest()
         if self.error is not None:
             lib.kvmemu_cpu_exit(pointer, kvm.KVM_EXIT_INTERNAL_ERROR)
+
+    def _wait_for_guest(self) -> None:
+        """Until the guest hands over; or, if it is busy elsewhere, until a signal is there.
+
+        KVM_RUN blocks signals and lets them in when it is back: it cannot be if the guest waits for
+        something that has nothing to do with its CPU. It then has its turn again when it next
+        executes an instruction.
+        """
+        while not self._to_host_turn.acquire(timeout=_LOOK_SECONDS):
+            if not signal.sigpending():
+                continue
+            with self._handing_over:
+                if self._to_host_turn.acquire(blocking=False):
+                    break
+                if self._cpu.leave():
+                    self._overdue = True
+                    # It may not have begun the turn that it was just given.
+                    self._to_guest_turn.acquire(blocking=False)
+                    return
+        self._cpu.leave()
 
     def _main(self) -> None:
         try:
@@ -309,11 +354,26 @@ class Guest:
             pass
         except BaseException as error:  # raised again by Vcpu.run()
             self.error = error
-        self._to_host_turn.release()
+        self._end_turn()
+
+    def _end_turn(self) -> None:
+        with self._handing_over:
+            if not self._overdue:  # else nobody waits for it
+                self._to_host_turn.release()
 
     def _to_host(self) -> None:
-        self._to_host_turn.release()
+        self._end_turn()
+        self._begin_turn()
+
+    def _wait_for_turn(self) -> None:
+        """The guest's next instruction, when the thread in KVM_RUN has not waited for it."""
+        if threading.current_thread() is not self._thread:
+            raise RuntimeError(f"{self._cpu.vcpu} is not running")
+        self._begin_turn()
+
+    def _begin_turn(self) -> None:
         self._to_guest_turn.acquire()
+        self._overdue = False
         if self._stopping:
             raise _Stopped
 

@@ -81,6 +81,24 @@ class System(File):
         """
         return self.ioctl(KVM_CHECK_EXTENSION, cap)
 
+    def host_irq_line(self, host_intid: int, level: bool) -> None:
+        """Drive the line of one of the host's SPIs, as a device of the host does.
+
+        Raises:
+            KvmError: EINVAL for a number that is no SPI.
+        """
+        result = lib.kvmemu_host_irq_line(self.handle(), host_intid, level)
+        check(result, f"line of the host's interrupt {host_intid}")
+
+    def host_irq_active(self, host_intid: int) -> bool:
+        """Whether one of the host's SPIs is active in the host's distributor.
+
+        Raises:
+            KvmError: EINVAL for a number that is no SPI.
+        """
+        result = lib.kvmemu_host_irq_active(self.handle(), host_intid)
+        return bool(check(result, f"state of the host's interrupt {host_intid}"))
+
     def create_vm(self, ipa_bits: int = 0) -> Vm:
         """KVM_CREATE_VM.
 

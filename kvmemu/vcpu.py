@@ -346,6 +346,29 @@ class Vcpu(File):
         whose |= (self.index & 0xFF) << KVM_ARM_IRQ_VCPU_SHIFT
         self.vm.irq_line(KVM_ARM_IRQ_TYPE_PPI << KVM_ARM_IRQ_TYPE_SHIFT | whose | intid, level)
 
+    def map_irq(self, intid: int, host_intid: int) -> None:
+        """Have the guest deactivate an interrupt of the host: a driver's part, not user space's.
+
+        Args:
+            intid: the guest's, a PPI of this vCPU or an SPI of its VM.
+            host_intid: an SPI of the host, whose line System.host_irq_line() drives.
+
+        Raises:
+            KvmError: EAGAIN before the GIC is initialised, EINVAL for interrupts that are not such,
+                EEXIST if the guest's is mapped already, EBUSY if the host's is, or if the guest's
+                is pending or active.
+        """
+        call = f"mapping interrupt {intid} of {self} to {host_intid} of the host"
+        check(lib.kvmemu_map_irq(self.handle(), intid, host_intid), call)
+
+    def unmap_irq(self, intid: int) -> None:
+        """Undo map_irq().
+
+        Raises:
+            KvmError: ENOENT if it is not mapped, EBUSY while it is pending or active.
+        """
+        check(lib.kvmemu_unmap_irq(self.handle(), intid), f"unmapping {intid} of {self}")
+
     def stats(self) -> Statistics:
         """KVM_GET_STATS_FD: this vCPU's statistics as they are now."""
         return read_statistics(self)

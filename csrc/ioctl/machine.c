@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The machine behind a file: its architecture, and its counter, which tests may step. Layer: ioctl. */
+/* The machine behind a file: its architecture, its counter, its interrupts, which tests may drive. Layer: ioctl. */
+#include <errno.h>
+
 #include "../machine/host.h"
+#include "../machine/host_gic.h"
 #include "../machine/machine.h"
+#include "../vm/forward.h"
 #include "../vm/vm.h"
 #include "file.h"
 
@@ -34,6 +38,35 @@ uint64_t kvmemu_counter_read(const struct kvmemu_file *file)
 uint64_t kvmemu_counter_hz(const struct kvmemu_file *file)
 {
 	return machine_of(file)->host->counter_hz;
+}
+
+int kvmemu_map_irq(struct kvmemu_file *vcpu, uint32_t intid, uint32_t host_intid)
+{
+	if (vcpu->kind != FILE_VCPU)
+		return -EINVAL;
+	return vm_is_usable(vcpu->vm) ? forward_map(vcpu->vcpu, intid, host_intid) : -EIO;
+}
+
+int kvmemu_unmap_irq(struct kvmemu_file *vcpu, uint32_t intid)
+{
+	if (vcpu->kind != FILE_VCPU)
+		return -EINVAL;
+	return vm_is_usable(vcpu->vm) ? forward_unmap(vcpu->vcpu, intid) : -EIO;
+}
+
+static bool is_host_spi(uint32_t host_intid)
+{
+	return host_intid >= HOST_FIRST_SPI && host_intid <= HOST_LAST_SPI;
+}
+
+int kvmemu_host_irq_line(struct kvmemu_file *file, uint32_t host_intid, int level)
+{
+	return is_host_spi(host_intid) ? host_irq_set_line(machine_of(file), NULL, host_intid, level) : -EINVAL;
+}
+
+int kvmemu_host_irq_active(struct kvmemu_file *file, uint32_t host_intid)
+{
+	return is_host_spi(host_intid) ? host_irq_is_active(machine_of(file), NULL, host_intid) : -EINVAL;
 }
 
 int kvmemu_arch(const struct kvmemu_file *file)

@@ -163,6 +163,8 @@ static void fill(struct vcpu *vcpu, unsigned int nr_lr)
 		if (vgic_target_of(vcpu->vm, irq) == vcpu) {
 			struct lr lr = populate(vcpu, irq);
 
+			if (lr.hw)	/* until the guest deactivates it, the host's must not come again */
+				vgic_set_phys_active(vcpu, irq, true);
 			*cpu_if_lr(cpu_if, n++) = lr_encode(layout, &lr);
 			if (irq->source)
 				prio = irq->priority;

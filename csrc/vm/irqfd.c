@@ -14,6 +14,7 @@
 
 #include "../machine/host.h"
 #include "event.h"
+#include "forward.h"
 #include "kvmemu/uapi.h"
 #include "vm.h"
 
@@ -419,6 +420,7 @@ int irqfd_set(struct vm *vm, const struct kvm_irqfd *args)
 
 void irqfds_sync(struct vm *vm)
 {
+	forwards_sync(vm);
 	if (!atomic_load(&vm->irqfds.nr))
 		return;
 	pthread_mutex_lock(&vm->irq_lock);

@@ -57,7 +57,7 @@ void irqfds_release(struct vm *vm);
 /* KVM_IRQFD. EINVAL, EAGAIN, EBADF, EBUSY; ENOMEM, EMFILE. Source: kvm_irqfd(). */
 int irqfd_set(struct vm *vm, const struct kvm_irqfd *args);
 
-/* Whatever was written to eventfds so far takes effect. No lock from vm->irq_lock on. */
+/* Whatever was written to eventfds so far takes effect, and what host interrupts fired. No lock from vm->irq_lock on. */
 void irqfds_sync(struct vm *vm);
 
 /*

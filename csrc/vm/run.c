@@ -224,6 +224,7 @@ enum next { GO_ON, WAIT, RETURN };
 /* What is to be done before a guest is entered. *result is what KVM_RUN returns, for RETURN. */
 static enum next before_entry(struct vcpu *vcpu, int *result)
 {
+	irqfds_sync(vcpu->vm);
 	timers_check(vcpu);
 	switch (atomic_load(&vcpu->mp_state)) {
 	case KVM_MP_STATE_STOPPED:
@@ -275,6 +276,7 @@ static bool sleep_until_event(struct vcpu *vcpu, const sigset_t *mask)
 static bool wait_for_interrupt(struct vcpu *vcpu, const sigset_t *mask)
 {
 	while (atomic_load(&vcpu->mp_state) == KVM_MP_STATE_RUNNABLE && !vcpu_has_request(vcpu)) {
+		irqfds_sync(vcpu->vm);
 		timers_check(vcpu);
 		if (vcpu_is_runnable(vcpu))
 			break;
@@ -352,6 +354,16 @@ static int run_loop(struct vcpu *vcpu, const sigset_t *mask)
 	}
 }
 
+/* All but those that an instruction of this thread raises: what they are for cannot wait. */
+static void fill_blocked(sigset_t *set)
+{
+	static const int raised_by_code[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS };
+
+	sigfillset(set);
+	for (size_t i = 0; i < sizeof(raised_by_code) / sizeof(raised_by_code[0]); i++)
+		sigdelset(set, raised_by_code[i]);
+}
+
 static int run_guest(struct vcpu *vcpu, const struct user_memory *memory)
 {
 	sigset_t all, outside, mask;
@@ -361,7 +373,7 @@ static int run_guest(struct vcpu *vcpu, const struct user_memory *memory)
 		atomic_store(&vcpu->kick_fd, event_move_away(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
 	if (vcpu->kick_fd < 0)
 		return -ENOMEM;
-	sigfillset(&all);
+	fill_blocked(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &outside);
 	mask = outside;
 	if (vcpu->sigmask_active) {
@@ -430,13 +442,15 @@ static void complete_mmio(struct vcpu *vcpu)
 
 	if (run->exit_reason != KVM_EXIT_MMIO || !cpu->mmio_needed)
 		return;
-	if (vcpu->pended == EXCEPTION_NONE) {
-		cpu->mmio_needed = false;
-		cpu->data = 0;
-		if (!run->mmio.is_write)
-			memcpy(&cpu->data, run->mmio.data, run->mmio.len <= 8 ? run->mmio.len : 8);
-		cpu->trapped = true;
+	if (vcpu->pended != EXCEPTION_NONE) {
+		cpu->aborted = true;
+		return;
 	}
+	cpu->mmio_needed = false;
+	cpu->data = 0;
+	if (!run->mmio.is_write)
+		memcpy(&cpu->data, run->mmio.data, run->mmio.len <= 8 ? run->mmio.len : 8);
+	cpu->trapped = true;
 }
 
 static int run_loaded(struct vcpu *vcpu, const struct user_memory *memory)

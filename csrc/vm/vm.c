@@ -9,6 +9,7 @@
 #include "../machine/host.h"
 #include "../machine/machine.h"
 #include "kvmemu/uapi.h"
+#include "forward.h"
 #include "vcpu.h"
 
 #define MIN_IPA_BITS 32		/* ARM64_MIN_PARANGE_BITS */
@@ -101,6 +102,7 @@ void vm_put(struct vm *vm)
 	if (atomic_fetch_sub_explicit(&vm->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	irqfds_release(vm);
+	forwards_free(vm);
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
 		vcpu_destroy(vm->vcpus[i]);
 	vgic_free(vm);

@@ -16,11 +16,13 @@
 #include "../vgic/vgic.h"
 #include "bus.h"
 #include "irqfd.h"
+#include "lock.h"
 #include "memslot.h"
 #include "routing.h"
 #include "stats.h"
 
 struct machine;
+struct forward;
 struct kvmemu_host;
 struct vcpu;
 
@@ -86,6 +88,9 @@ struct vm {
 	struct irqfds irqfds;
 
 	bool has_vfio;				/* under vm->lock */
+	struct lock forwards_lock;		/* interrupts of the host that a guest ends */
+	struct forward *forwards;
+	atomic_bool forwards_fired;		/* one of them waits to be injected */
 	struct vgic vgic;
 
 	struct vm_stats *stats;			/* &own_stats until a statistics file shares a page */
