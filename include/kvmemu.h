@@ -216,6 +216,13 @@ typedef void kvmemu_guest(struct kvmemu_cpu *cpu, void *context);
 KVMEMU_API int kvmemu_set_guest(struct kvmemu_file *vcpu, kvmemu_guest *guest, void *context);
 
 /*
+ * A guest goes on elsewhere: to's vCPU takes over from's guest, with what of the instruction it stands at is done already,
+ * and from has none any more. For a VM that was saved and restored in between. Neither may be in KVM_RUN: EBUSY. EINVAL if
+ * one is not a vCPU, or both are the same.
+ */
+KVMEMU_API int kvmemu_move_guest(struct kvmemu_file *from, struct kvmemu_file *to);
+
+/*
  * MRS and MSR, by op0:op1:CRn:CRm:op2 as in KVM_REG_ARM64_SYSREG ids (the lower 16 bits of such an id). ICC_* and CNT* are
  * the hardware's; others trap, or are the vCPU's.
  */

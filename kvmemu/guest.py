@@ -291,10 +291,13 @@ class Guest:
         self._stopping = False
         self.handle = ffi.new_handle(self)
 
-    def move_to(self, vcpu: Vcpu) -> None:
-        """The function goes on where it stands, on another vCPU: one that was restored from the
-        state of the first.
-        """
+    @property
+    def vcpu(self) -> Vcpu:
+        """The vCPU it is the guest of."""
+        return self._cpu.vcpu
+
+    @vcpu.setter
+    def vcpu(self, vcpu: Vcpu) -> None:
         self._cpu.vcpu = vcpu
 
     def stop(self) -> None:

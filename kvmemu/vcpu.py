@@ -96,9 +96,7 @@ class Vcpu(File):
 
     # ---- initialisation and state ----
 
-    def init(
-        self, features: Iterable[int] | None = None, target: int | None = None
-    ) -> None:
+    def init(self, features: Iterable[int] | None = None, target: int | None = None) -> None:
         """KVM_ARM_VCPU_INIT, which also resets a vCPU that was initialised before.
 
         Args:
@@ -307,6 +305,11 @@ class Vcpu(File):
         if result < 0:
             raise kvm_error(-result, f"KVM_RUN on {self}")
 
+    @property
+    def guest(self) -> Guest | None:
+        """What set_guest() gave it."""
+        return self._guest
+
     def set_guest(self, guest: GuestFunction | Guest | None) -> Guest | None:
         """Gives the vCPU what it executes in run(); None: it waits for ever, as at first.
 
@@ -317,20 +320,34 @@ class Vcpu(File):
         Returns:
             The guest.
         """
-        old, self._guest = self._guest, None
-        if old is not None and old is not guest:
-            old.stop()
-        if guest is None:
-            check(lib.kvmemu_set_guest(self.handle(), ffi.NULL, ffi.NULL), f"guest of {self}")
-            return None
+        if self._guest is not None and self._guest is not guest:
+            self._guest.stop()
+        self._guest = None
         if isinstance(guest, Guest):
-            guest.move_to(self)
-        else:
-            guest = Guest(self, guest)
-        entry = lib.kvmemu_python_guest
-        check(lib.kvmemu_set_guest(self.handle(), entry, guest.handle), f"guest of {self}")
+            self._take_over(guest)
+            return guest
+        entry, context = ffi.NULL, ffi.NULL
+        if guest is not None:
+            self._guest = Guest(self, guest)
+            entry, context = lib.kvmemu_python_guest, self._guest.handle
+        check(lib.kvmemu_set_guest(self.handle(), entry, context), f"guest of {self}")
+        return self._guest
+
+    def _take_over(self, guest: Guest) -> None:
+        before = guest.vcpu
+        if before is not self:
+            result = lib.kvmemu_move_guest(before.handle(), self.handle())
+            check(result, f"guest of {before} to {self} of another VM")
+            before._guest = None
+        guest.vcpu = self
         self._guest = guest
-        return guest
+
+    def close(self) -> None:
+        """As of any file; a guest that is under way is unwound first."""
+        if self._guest is not None:
+            self._guest.stop()
+            self._guest = None
+        super().close()
 
     def ppi(self, intid: int, level: bool) -> None:
         """KVM_IRQ_LINE of one of this vCPU's private interrupts.

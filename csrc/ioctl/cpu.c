@@ -17,10 +17,29 @@ int kvmemu_set_guest(struct kvmemu_file *file, kvmemu_guest *guest, void *contex
 	if (file->kind != FILE_VCPU)
 		return -EINVAL;
 	lock_take(&vcpu->lock);
-	vcpu->cpu.run = guest ? guest : cpu_idle;
-	vcpu->cpu.context = context;
+	vcpu->cpu = (struct kvmemu_cpu){
+		.run = guest ? guest : cpu_idle, .context = context, .resets = vcpu->cpu.resets,
+	};
 	lock_release(&vcpu->lock);
 	return 0;
+}
+
+int kvmemu_move_guest(struct kvmemu_file *from, struct kvmemu_file *to)
+{
+	int err = 0;
+
+	if (from->kind != FILE_VCPU || to->kind != FILE_VCPU || from->vcpu == to->vcpu)
+		return -EINVAL;
+	if (!lock_try(&from->vcpu->lock))
+		return -EBUSY;
+	if (lock_try(&to->vcpu->lock)) {
+		cpu_move(from->vcpu, to->vcpu);
+		lock_release(&to->vcpu->lock);
+	} else {
+		err = -EBUSY;
+	}
+	lock_release(&from->vcpu->lock);
+	return err;
 }
 
 int kvmemu_cpu_read_sysreg(struct kvmemu_cpu *cpu, uint16_t encoding, uint64_t *value)

@@ -22,6 +22,23 @@ struct vcpu *cpu_vcpu(struct kvmemu_cpu *cpu)
 	return (struct vcpu *)((char *)cpu - offsetof(struct vcpu, cpu));
 }
 
+void cpu_move(struct vcpu *from, struct vcpu *to)
+{
+	/* How often each was reset is its own affair: the guest is not to begin again. */
+	unsigned int resets = from->cpu.resets;
+
+	to->cpu = from->cpu;
+	to->cpu.resets = resets;
+	from->cpu = (struct kvmemu_cpu){ .run = cpu_idle, .resets = resets };
+}
+
+void cpu_run(struct kvmemu_cpu *cpu)
+{
+	cpu->leave = CPU_STAYS;
+	cpu->until_look = OPERATIONS_A_LOOK;
+	cpu->run(cpu, cpu->context);
+}
+
 static int leave(struct kvmemu_cpu *cpu, enum cpu_leave why)
 {
 	cpu->leave = why;
@@ -42,7 +59,6 @@ bool cpu_begin(struct kvmemu_cpu *cpu)
 	if (cpu->leave != CPU_STAYS)
 		return false;
 	if (--cpu->until_look == 0) {
-		cpu->until_look = OPERATIONS_A_LOOK;
 		leave(cpu, CPU_KICKED);
 		return false;
 	}

@@ -49,6 +49,9 @@ struct kvmemu_cpu {
 /* A guest that does nothing but wait. */
 void cpu_idle(struct kvmemu_cpu *cpu, void *context);
 
+/* The guest of one vCPU, and where it stands, to another; both locked. */
+void cpu_move(struct vcpu *from, struct vcpu *to);
+
 struct vcpu *cpu_vcpu(struct kvmemu_cpu *cpu);
 
 /*
@@ -72,6 +75,9 @@ int cpu_stop(struct kvmemu_cpu *cpu, uint32_t exit_reason);
 
 /* What is asserted: CPU_LINE_*; as ISR_EL1 shows it. */
 unsigned int cpu_lines(struct kvmemu_cpu *cpu);
+
+/* For KVM_RUN: the guest executes until it has to be left. */
+void cpu_run(struct kvmemu_cpu *cpu);
 
 /*
  * For KVM_RUN: into the guest and out of it. Out: interrupts and timers are as of now. Source: kvm_arch_vcpu_ioctl_run().

@@ -305,8 +305,7 @@ static bool stay(struct vcpu *vcpu, const sigset_t *mask, int *result)
 	struct kvmemu_cpu *cpu = &vcpu->cpu;
 
 	enter_guest(vcpu);
-	cpu->leave = CPU_STAYS;
-	cpu->run(cpu, cpu->context);
+	cpu_run(cpu);
 	update_pmu_line(vcpu);
 	if (vcpu->in_guest)
 		cpu_exit(vcpu);
