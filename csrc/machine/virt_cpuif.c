@@ -145,13 +145,12 @@ int virt_cpuif_highest_pending(const struct virt_cpuif *vif)
 	uint32_t best = IDLE_PRIORITY;	/* an interrupt of the idle priority is never signalled */
 	int found = -1;
 
-	for (int n = 0; n < vif->nr_lr; n++) {
+	for (uint32_t left = virt_cpuif_pending(vif); left; left &= left - 1) {
+		int n = __builtin_ctz(left);
 		uint64_t lr = vif->lr[n];
 		uint32_t priority = lr_priority(vif, lr);
 
-		if (!lr_pending(vif, lr) || lr_active(vif, lr) || priority >= best)
-			continue;
-		if (!vif->v2 && !group_enabled(vif, lr))
+		if (priority >= best || (!vif->v2 && !group_enabled(vif, lr)))
 			continue;
 		best = priority;
 		found = n;
