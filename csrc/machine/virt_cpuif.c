@@ -27,7 +27,6 @@ void virt_cpuif_init(struct virt_cpuif *vif, const struct kvmemu_host *host, str
 
 	memset(vif, 0, sizeof(*vif));
 	vif->v2 = v2;
-	vif->v2_compat = !v2 && host->gic.v2_compat;
 	vif->cpu = cpu;
 	vif->nr_lr = (uint8_t)host->gic.list_registers;
 	vif->pri_bits = (uint8_t)bits;
@@ -35,19 +34,40 @@ void virt_cpuif_init(struct virt_cpuif *vif, const struct kvmemu_host *host, str
 	vif->vtr = (vif->nr_lr - 1u) | (bits - 1) << ICH_VTR_PRE_BITS_SHIFT | (bits - 1) << ICH_VTR_PRI_BITS_SHIFT;
 	vif->hcr_mask = 0xff | ICH_HCR_EOICOUNT_MASK;
 	vif->vmcr_mask = ICH_VMCR_ENG0 | ICH_VMCR_ENG1 | ICH_VMCR_ACKCTL | ICH_VMCR_FIQEN | ICH_VMCR_CBPR |
-			 ICH_VMCR_EOIM | 7u << ICH_VMCR_BPR1_SHIFT | 7u << ICH_VMCR_BPR0_SHIFT |
-			 (v2 ? GICV2_PMR_BITS : 0xffu) << ICH_VMCR_PMR_SHIFT;
+			 ICH_VMCR_EOIM | (v2 ? GICV2_PMR_BITS : 0xffu) << ICH_VMCR_PMR_SHIFT;
+	vif->least_bpr0 = (7 - bits) << ICH_VMCR_BPR0_SHIFT;
+	vif->least_bpr1 = (8 - bits) << ICH_VMCR_BPR1_SHIFT;
 	if (!v2) {
 		vif->vtr |= (host->gic.icc_ctlr >> ICC_CTLR_ID_BITS_SHIFT & 7) << ICH_VTR_ID_BITS_SHIFT | ICH_VTR_TDS;
 		vif->vtr |= host->gic.icc_ctlr & ICC_CTLR_SEIS ? ICH_VTR_SEIS : 0;
 		vif->vtr |= host->gic.icc_ctlr & ICC_CTLR_A3V ? ICH_VTR_A3V : 0;
 		vif->vtr |= host->gic.v4_1 ? 0 : ICH_VTR_NV4;
 		vif->hcr_mask |= ICH_HCR_TC | ICH_HCR_TALL0 | ICH_HCR_TALL1 | ICH_HCR_TSEI | ICH_HCR_TDIR;
+		vif->sre_mask = ICC_SRE_SRE;
+		vif->sre_ones = ICC_SRE_DFB | ICC_SRE_DIB | (host->gic.v2_compat ? 0 : ICC_SRE_SRE);
 		virt_cpuif_write_sre_el1(vif, ICC_SRE_SRE);
 		virt_cpuif_write_sre_el2(vif, ICC_SRE_EL2_ENABLE);
 	}
 	virt_cpuif_write_vmcr(vif, 0);
 	virt_cpuif_isb(vif);
+}
+
+uint32_t virt_cpuif_misr_asked(const struct virt_cpuif *vif, uint32_t empty)
+{
+	uint32_t valid = ~empty & ((1u << vif->nr_lr) - 1), hcr = vif->hcr, misr = 0, enables;
+
+	if (!(valid & (valid - 1)))	/* one or none */
+		misr |= hcr & ICH_HCR_UIE;
+	if (hcr & ICH_HCR_EOICOUNT_MASK)
+		misr |= hcr & ICH_HCR_LRENPIE;
+	if (hcr & ICH_HCR_NPIE && !virt_cpuif_pending(vif))
+		misr |= ICH_MISR_NP;
+	/* The group enables, each moved to the bit of its interrupt for being enabled; the one for disabled is above. */
+	enables = (vif->vmcr & ICH_VMCR_ENG0) * (ICH_HCR_VGRP0EIE / ICH_VMCR_ENG0) |
+		  (vif->vmcr & ICH_VMCR_ENG1) * (ICH_HCR_VGRP1EIE / ICH_VMCR_ENG1);
+	misr |= hcr & enables;
+	misr |= hcr & ~enables << 1 & (ICH_HCR_VGRP0DIE | ICH_HCR_VGRP1DIE);
+	return misr;
 }
 
 bool lr_is_legal(const struct virt_cpuif *vif, uint64_t lr)

@@ -77,7 +77,9 @@ struct pcpu;
 #define ICH_VMCR_CBPR (1u << 4)
 #define ICH_VMCR_EOIM (1u << 9)
 #define ICH_VMCR_BPR1_SHIFT 18
+#define ICH_VMCR_BPR1_MASK (7u << ICH_VMCR_BPR1_SHIFT)
 #define ICH_VMCR_BPR0_SHIFT 21
+#define ICH_VMCR_BPR0_MASK (7u << ICH_VMCR_BPR0_SHIFT)
 #define ICH_VMCR_PMR_SHIFT 24
 
 /* ICH_MISR_EL2 and GICH_MISR. */
@@ -121,12 +123,18 @@ struct virt_cpuif {
 
 	/* What this machine is: never changes. */
 	uint32_t vtr;
-	uint32_t hcr_mask, vmcr_mask;	/* bits that exist */
+	uint32_t hcr_mask, vmcr_mask;	/* bits that exist; of VMCR, other than binary points */
+	uint32_t least_bpr0, least_bpr1;	/* where they are in VMCR */
 	uint8_t nr_lr;			/* 1..16 */
 	uint8_t pri_bits;		/* 5..7, of priority and of preemption alike */
 	uint8_t nr_apr;			/* 1, 2 or 4 of each group */
 	bool v2;			/* a GICv2: GICH_* and GICV_*, no system registers */
-	bool v2_compat;			/* a GICv3 whose ICC_SRE_EL1.SRE can be 0; its guest then has a GICV frame */
+
+	/*
+	 * Bits of ICC_SRE_EL1 that can be written, and that are always one; 0 on a GICv2. Where SRE can be 0 (GICv2
+	 * compatibility) the guest then has a GICV frame.
+	 */
+	uint8_t sre_mask, sre_ones;
 
 	/* ICC_SRE_EL1 and ICC_SRE_EL2: what a read returns, and what is in effect since the last isb. */
 	uint8_t sre_written, sre;
@@ -162,12 +170,11 @@ static inline void virt_cpuif_write_hcr(struct virt_cpuif *vif, uint32_t hcr)
  */
 static inline void virt_cpuif_write_vmcr(struct virt_cpuif *vif, uint32_t vmcr)
 {
-	uint32_t least0 = 7u - vif->pri_bits, least1 = least0 + 1;
-	uint32_t bpr0 = vmcr >> ICH_VMCR_BPR0_SHIFT & 7, bpr1 = vmcr >> ICH_VMCR_BPR1_SHIFT & 7;
+	uint32_t bpr0 = vmcr & ICH_VMCR_BPR0_MASK, bpr1 = vmcr & ICH_VMCR_BPR1_MASK;
 
-	vmcr += (bpr0 < least0 ? least0 - bpr0 : 0) << ICH_VMCR_BPR0_SHIFT;
-	vmcr += (bpr1 < least1 ? least1 - bpr1 : 0) << ICH_VMCR_BPR1_SHIFT;
-	vmcr &= vif->vmcr_mask;
+	bpr0 = bpr0 < vif->least_bpr0 ? vif->least_bpr0 : bpr0;
+	bpr1 = bpr1 < vif->least_bpr1 ? vif->least_bpr1 : bpr1;
+	vmcr = (vmcr & vif->vmcr_mask) | bpr0 | bpr1;
 	if (vif->sre & ICC_SRE_SRE)
 		vmcr = (vmcr | ICH_VMCR_FIQEN) & ~ICH_VMCR_ACKCTL;
 	vif->vmcr = vmcr;
@@ -176,7 +183,7 @@ static inline void virt_cpuif_write_vmcr(struct virt_cpuif *vif, uint32_t vmcr)
 /* In effect from the next virt_cpuif_isb() on; a read returns the new value at once. Nothing of it exists on a GICv2. */
 static inline void virt_cpuif_write_sre_el1(struct virt_cpuif *vif, uint32_t sre)
 {
-	vif->sre_written = (uint8_t)((sre & ICC_SRE_SRE) | !vif->v2_compat | ICC_SRE_DFB | ICC_SRE_DIB);
+	vif->sre_written = (uint8_t)((sre & vif->sre_mask) | vif->sre_ones);
 }
 
 static inline uint32_t virt_cpuif_read_sre_el1(const struct virt_cpuif *vif)
@@ -198,8 +205,6 @@ static inline uint32_t virt_cpuif_read_sre_el2(const struct virt_cpuif *vif)
 /* What is written before it is in effect after it. Entering and leaving a guest are one too. */
 static inline void virt_cpuif_isb(struct virt_cpuif *vif)
 {
-	if (vif->v2)
-		return;
 	vif->sre = vif->sre_written;
 	vif->sre_el2 = vif->sre_el2_written;
 	if (vif->sre & ICC_SRE_SRE)
@@ -212,34 +217,51 @@ static inline void virt_cpuif_dsb(struct virt_cpuif *vif)
 	vif->gicv_stores = false;
 }
 
-/* List registers in a state: of either format, upper the half of it that holds the state. */
-static inline uint32_t virt_cpuif_scan(const struct virt_cpuif *vif, struct lr_pattern v3, struct lr_pattern v2)
+/*
+ * List registers by their state. v2: the format, vif->v2: a world switch knows it when it is compiled, and so what it does
+ * not need is left out.
+ */
+static inline __attribute__((always_inline)) uint32_t virt_cpuif_scan(const struct virt_cpuif *vif, bool v2,
+								      struct lr_pattern v3_pattern,
+								      struct lr_pattern v2_pattern)
 {
+	const struct lr_pattern p = v2 ? v2_pattern : v3_pattern;
 	uint32_t all = (1u << vif->nr_lr) - 1;
 
-	return (vif->v2 ? lr_scan(vif->lr, 0, v2) : lr_scan(vif->lr, 1, v3)) & all;
+	return (vif->nr_lr <= 4 ? lr_scan_four(vif->lr, !v2, p) : lr_scan_all(vif->lr, !v2, p)) & all;
 }
 
 /* List registers that are empty, whether or not they ask for EOI maintenance. */
+static inline __attribute__((always_inline)) uint32_t virt_cpuif_empty_of(const struct virt_cpuif *vif, bool v2)
+{
+	return virt_cpuif_scan(vif, v2, (struct lr_pattern){ ICH_LR_STATE >> 32, 0 },
+			       (struct lr_pattern){ GICH_LR_STATE, 0 });
+}
+
+/* Empty, not a hardware interrupt, and the hypervisor wants to know. */
+static inline __attribute__((always_inline)) uint32_t virt_cpuif_eisr_of(const struct virt_cpuif *vif, bool v2)
+{
+	return virt_cpuif_scan(vif, v2,
+			       (struct lr_pattern){ (ICH_LR_STATE | ICH_LR_HW | ICH_LR_EOI) >> 32, ICH_LR_EOI >> 32 },
+			       (struct lr_pattern){ GICH_LR_STATE | GICH_LR_HW | GICH_LR_EOI, GICH_LR_EOI });
+}
+
 static inline uint32_t virt_cpuif_empty(const struct virt_cpuif *vif)
 {
-	return virt_cpuif_scan(vif, (struct lr_pattern){ ICH_LR_STATE >> 32, 0 },
-			       (struct lr_pattern){ GICH_LR_STATE, 0 });
+	return virt_cpuif_empty_of(vif, vif->v2);
+}
+
+static inline uint32_t virt_cpuif_eisr(const struct virt_cpuif *vif)
+{
+	return virt_cpuif_eisr_of(vif, vif->v2);
 }
 
 /* Pending, and not active too. */
 static inline uint32_t virt_cpuif_pending(const struct virt_cpuif *vif)
 {
-	return virt_cpuif_scan(vif, (struct lr_pattern){ ICH_LR_STATE >> 32, ICH_LR_PENDING >> 32 },
+	return virt_cpuif_scan(vif, vif->v2,
+			       (struct lr_pattern){ ICH_LR_STATE >> 32, ICH_LR_PENDING >> 32 },
 			       (struct lr_pattern){ GICH_LR_STATE, GICH_LR_PENDING });
-}
-
-/* Empty, not a hardware interrupt, and the hypervisor wants to know. */
-static inline uint32_t virt_cpuif_eisr(const struct virt_cpuif *vif)
-{
-	return virt_cpuif_scan(vif,
-			       (struct lr_pattern){ (ICH_LR_STATE | ICH_LR_HW | ICH_LR_EOI) >> 32, ICH_LR_EOI >> 32 },
-			       (struct lr_pattern){ GICH_LR_STATE | GICH_LR_HW | GICH_LR_EOI, GICH_LR_EOI });
 }
 
 /* Free to be used: empty, and not one that EISR tells of. */
@@ -248,24 +270,17 @@ static inline uint32_t virt_cpuif_elrsr(const struct virt_cpuif *vif)
 	return virt_cpuif_empty(vif) & ~virt_cpuif_eisr(vif);
 }
 
-/* MISR, from which list registers are empty and which ended with EOI maintenance. */
-static inline uint32_t virt_cpuif_misr_of(const struct virt_cpuif *vif, uint32_t empty, uint32_t eisr)
-{
-	uint32_t valid = ~empty & ((1u << vif->nr_lr) - 1), hcr = vif->hcr, misr = eisr ? ICH_MISR_EOI : 0, enables;
+/* What of MISR has to be asked for: all but EOI. empty: virt_cpuif_empty(). */
+uint32_t virt_cpuif_misr_asked(const struct virt_cpuif *vif, uint32_t empty);
 
-	if (!(hcr & ICH_HCR_MAINTENANCE))	/* as nearly always */
-		return misr;
-	if (!(valid & (valid - 1)))	/* one or none */
-		misr |= hcr & ICH_HCR_UIE;
-	if (hcr & ICH_HCR_EOICOUNT_MASK)
-		misr |= hcr & ICH_HCR_LRENPIE;
-	if (hcr & ICH_HCR_NPIE && !virt_cpuif_pending(vif))
-		misr |= ICH_MISR_NP;
-	/* The group enables, each moved to the bit of its interrupt for being enabled; the one for disabled is above. */
-	enables = (vif->vmcr & ICH_VMCR_ENG0) * (ICH_HCR_VGRP0EIE / ICH_VMCR_ENG0) |
-		  (vif->vmcr & ICH_VMCR_ENG1) * (ICH_HCR_VGRP1EIE / ICH_VMCR_ENG1);
-	misr |= hcr & enables;
-	misr |= hcr & ~enables << 1 & (ICH_HCR_VGRP0DIE | ICH_HCR_VGRP1DIE);
+/* MISR, from which list registers are empty and which ended with EOI maintenance. */
+static inline __attribute__((always_inline)) uint32_t virt_cpuif_misr_of(const struct virt_cpuif *vif, uint32_t empty,
+									 uint32_t eisr)
+{
+	uint32_t misr = eisr ? ICH_MISR_EOI : 0;
+
+	if (__builtin_expect(vif->hcr & ICH_HCR_MAINTENANCE, 0))
+		misr |= virt_cpuif_misr_asked(vif, empty);
 	return misr;
 }
 
@@ -275,13 +290,19 @@ static inline uint32_t virt_cpuif_misr(const struct virt_cpuif *vif)
 }
 
 /* The three together, for what is common to them is computed once. */
-static inline struct virt_cpuif_status virt_cpuif_status(const struct virt_cpuif *vif)
+static inline __attribute__((always_inline)) struct virt_cpuif_status virt_cpuif_status_of(const struct virt_cpuif *vif,
+											   bool v2)
 {
-	uint32_t empty = virt_cpuif_empty(vif), eisr = virt_cpuif_eisr(vif);
+	uint32_t empty = virt_cpuif_empty_of(vif, v2), eisr = virt_cpuif_eisr_of(vif, v2);
 
 	return (struct virt_cpuif_status){
 		.misr = virt_cpuif_misr_of(vif, empty, eisr), .eisr = eisr, .elrsr = empty & ~eisr,
 	};
+}
+
+static inline struct virt_cpuif_status virt_cpuif_status(const struct virt_cpuif *vif)
+{
+	return virt_cpuif_status_of(vif, vif->v2);
 }
 
 /* The maintenance interrupt's line. */

@@ -10,6 +10,13 @@
 #define MAX_LRS 16
 
 /*
+ * How list registers are kept in struct cpu_if, and which are moved. KVM_RUN uses LRS_REVERSE, and whatever else fills and
+ * reads list registers counts on it. The others are there to be measured against it, and give the same state: ascending,
+ * and as later kernels do, those that are in use only.
+ */
+enum lr_storage { LRS_REVERSE, LRS_ASCENDING, LRS_USED, NR_LR_STORAGES };
+
+/*
  * On a GICv3 host the fields are ICH_*_EL2, on a GICv2 host GICH_*.
  *
  * lr[] is NOT in the order of the list registers' numbers. The switch reads ICH_LR15_EL2 first and stores upwards, so
@@ -30,9 +37,15 @@ struct cpu_if {
 	uint64_t lr[MAX_LRS];
 };
 
+/* Which element of lr[] list register n is kept in. */
+static inline unsigned int lr_slot(enum lr_storage storage, unsigned int n)
+{
+	return storage == LRS_REVERSE ? MAX_LRS - 1 - n : n;
+}
+
 static inline uint64_t *cpu_if_lr(struct cpu_if *cpu_if, unsigned int n)
 {
-	return &cpu_if->lr[MAX_LRS - 1 - n];
+	return &cpu_if->lr[lr_slot(LRS_REVERSE, n)];
 }
 
 #endif

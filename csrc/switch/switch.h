@@ -16,19 +16,14 @@
 
 struct vcpu;
 
-/*
- * How list registers are kept in struct cpu_if, and which are moved. KVM_RUN uses LRS_REVERSE. The others are there to
- * be measured against it, and give the same state: ascending, and as later kernels do, those that are in use only.
- */
-enum lr_storage { LRS_REVERSE, LRS_ASCENDING, LRS_USED };
+/* The hardware's registers into memory, after which the interface is off; and back. */
+struct world_switch {
+	void (*save)(struct cpu_if *cpu_if, struct virt_cpuif *hw);
+	void (*restore)(const struct cpu_if *cpu_if, struct virt_cpuif *hw);
+};
 
-/* The hardware's registers into memory; the interface is off afterwards. */
-void switch_v3_save(struct cpu_if *cpu_if, struct virt_cpuif *hw, enum lr_storage storage);
-void switch_v2_save(struct cpu_if *cpu_if, struct virt_cpuif *hw, enum lr_storage storage);
-
-/* And back. */
-void switch_v3_restore(const struct cpu_if *cpu_if, struct virt_cpuif *hw, enum lr_storage storage);
-void switch_v2_restore(const struct cpu_if *cpu_if, struct virt_cpuif *hw, enum lr_storage storage);
+/* One for each enum lr_storage, so that none of them looks which it is. */
+extern const struct world_switch world_switch_v2[NR_LR_STORAGES], world_switch_v3[NR_LR_STORAGES];
 
 /*
  * The ap_list into list registers, and list registers into interrupts. Take vgic->lock; nothing else of the vCPU's may

@@ -7,21 +7,20 @@
 #include "irqfd.h"
 #include "vcpu.h"
 
+static const struct world_switch *world_switch_of(const struct vcpu *vcpu)
+{
+	return vcpu->vm->host->gic.version == 2 ? &world_switch_v2[LRS_REVERSE] : &world_switch_v3[LRS_REVERSE];
+}
+
 static void restore(struct vcpu *vcpu)
 {
 	switch_flush(vcpu);
-	if (vcpu->vm->host->gic.version == 2)
-		switch_v2_restore(&vcpu->vgic.cpu_if, &vcpu->pcpu->vif, LRS_REVERSE);
-	else
-		switch_v3_restore(&vcpu->vgic.cpu_if, &vcpu->pcpu->vif, LRS_REVERSE);
+	world_switch_of(vcpu)->restore(&vcpu->vgic.cpu_if, &vcpu->pcpu->vif);
 }
 
 static void save(struct vcpu *vcpu)
 {
-	if (vcpu->vm->host->gic.version == 2)
-		switch_v2_save(&vcpu->vgic.cpu_if, &vcpu->pcpu->vif, LRS_REVERSE);
-	else
-		switch_v3_save(&vcpu->vgic.cpu_if, &vcpu->pcpu->vif, LRS_REVERSE);
+	world_switch_of(vcpu)->save(&vcpu->vgic.cpu_if, &vcpu->pcpu->vif);
 	switch_sync(vcpu);
 }
 
