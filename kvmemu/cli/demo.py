@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from kvmemu import demo as demonstration
+from kvmemu.hosts import host_names
 from kvmemu.registers import KINDS, describe
-from kvmemu.state import Difference, SavedIrq, interrupts
+from kvmemu.state import Difference, SavedIrq, VmState, interrupts
 from kvmemu.state.gic_text import entries
 from kvmemu.system import System
 
@@ -67,17 +69,20 @@ def _text(value: int | str | None) -> str:
     return f"{value:#x}" if isinstance(value, int) else str(value)
 
 
-def _details(differences: list[Difference], hz: int) -> Table:
-    table = Table("where", "register", "recorded by Linux", "saved by kvmemu", "which means")
+def _details(
+    differences: list[Difference], hz: int, settled: frozenset[demonstration.Place] = frozenset()
+) -> Table:
+    table = Table("where", "register", "recorded", "saved by kvmemu", "which means")
     for d in differences:
-        means = demonstration.in_words(d, hz)
+        by_entry = (d.where, d.what) in settled
+        means = "a vCPU that has run has it so" if by_entry else demonstration.in_words(d, hz)
         table.add_row(d.where, d.what, _text(d.before), _text(d.after), means)
     return table
 
 
 def _interrupts(result: demonstration.DemoResult) -> Table:
     """The interrupts that matter, as recorded and as saved."""
-    table = Table("INTID", "vCPU", "recorded by Linux", "saved by kvmemu", "which means")
+    table = Table("INTID", "vCPU", "enabled", "recorded", "saved by kvmemu", "which means")
     pairs = zip(interrupts(result.recorded), interrupts(result.saved), strict=True)
     for before, after in pairs:
         words = [_in_words(irq) for irq in (before, after)]
@@ -86,8 +91,25 @@ def _interrupts(result: demonstration.DemoResult) -> Table:
             same = "as it was" if words[0] == words[1] else _CAME if due else "NOT as it was"
             vcpu = "any" if before.vcpu is None else str(before.vcpu)
             shown = [word or "nothing" for word in words]
-            table.add_row(f"{before.kind} {before.intid}", vcpu, *shown, same)
+            enabled = "yes" if after.enabled else "no"
+            table.add_row(f"{before.kind} {before.intid}", vcpu, enabled, *shown, same)
     return table
+
+
+def _state_of_interrupts(recorded: VmState) -> str:
+    """How many there are of each kind, in a sentence."""
+    found = interrupts(recorded)
+    if not found:
+        return ""
+    counts = [
+        (sum(irq.enabled for irq in found), "enabled"),
+        (sum(irq.pending for irq in found), "pending"),
+        (sum(bool(irq.line) for irq in found), "with a high input"),
+        (sum(irq.active for irq in found), "active"),
+    ]
+    armed = sum(demonstration.is_armed(vcpu) for vcpu in recorded.vcpus)
+    words = ", ".join(f"{count} {what}" for count, what in counts)
+    return f"{len(found)} interrupts: {words}; {armed} timers armed.\n"
 
 
 def _in_words(irq: SavedIrq) -> str:
@@ -126,18 +148,19 @@ def demo(state: Path | None, host: str | None) -> None:
     """
     result = demonstration.run(state or demonstration.RECORDED, host)
     with System(host) as system:
-        hz, name = system.counter.hz, host or "the default host"
+        hz = system.counter.hz
+    name = host or os.environ.get("KVMEMU_HOST") or host_names()[0]
     console = Console(width=None if sys.stdout.isatty() else 120)
     recorded = result.recorded
     console.print(
         f"{len(recorded.vcpus)} vCPUs, {result.nr_registers} registers, recorded from"
-        f" {recorded.origin}.\nRestored on {name}, {demonstration.PASSING_S} s of virtual time"
-        " later saved again:\n"
+        f" {recorded.origin or 'somewhere'}.\n{_state_of_interrupts(recorded)}Restored on {name},"
+        f" {demonstration.PASSING_S} s of virtual time later saved again:\n"
     )
     console.print(_summary(result))
     if result.moved:
         console.print("\nWhat moved, because time did:")
-        console.print(_details(result.moved, hz))
+        console.print(_details(result.moved, hz, result.settled))
     if recorded.gic is not None:
         console.print("\nInterrupts that are pending, active, or whose input is high:")
         console.print(_interrupts(result))
@@ -158,7 +181,7 @@ def demo(state: Path | None, host: str | None) -> None:
         )
         sys.exit(1)
     console.print(
-        f"OK: {result.same} of {result.nr_registers} registers are as Linux had them,"
-        f" {len(result.moved)} moved as they must, none is wrong; {len(result.firings)} timer"
+        f"OK: {result.same} of {result.nr_registers} registers are as they were recorded,"
+        f" {len(result.moved)} moved as they must, none is wrong;\n{len(result.firings)} timer"
         " interrupts came at their tick and not before."
     )

@@ -171,6 +171,56 @@ def test_demo_has_timer_interrupts_at_their_tick_and_not_before() -> None:
     assert all(f.pending and f.queued and not f.early for f in firings)
 
 
+def armed_vm(host: str, version: int) -> state.VmState:
+    """Two vCPUs that have never run, their timers due at the same tick."""
+    with kvmemu.System(host) as system, system.create_vm() as vm:
+        system.counter.ticks = 0
+        vm.create_vcpus(2)
+        if version == 3:
+            v3 = vm.create_vgic_v3()
+            v3.dist["GICD_CTLR"] = 2
+            for vcpu in vm.vcpus:
+                v3.redist(vcpu)["GICR_ISENABLER0"] = 1 << 27
+        elif version == 2:
+            v2 = vm.create_vgic_v2()
+            v2.dist["GICD_CTLR"] = 1
+            for vcpu in vm.vcpus:
+                v2.banked_dist(vcpu)["GICD_ISENABLER0"] = 1 << 27
+        for vcpu in vm.vcpus:
+            vcpu.regs["CNTV_CVAL_EL0"] = 1_000_000
+            vcpu.regs["CNTV_CTL_EL0"] = demo.ENABLE
+        return state.save(vm, "a test")
+
+
+@pytest.mark.parametrize(
+    ("host", "version", "firings"),
+    [("gicv3-max", 3, 2), ("gicv2-cortex-a72", 2, 2), ("gicv3-gicv2-compat", 2, 2),
+     ("gicv3-max", 0, 0)],
+)  # fmt: skip
+def test_demo_is_for_any_vm(tmp_path: Path, host: str, version: int, firings: int) -> None:
+    path = tmp_path / "vm.state"
+    state.store(armed_vm(host, version), path)
+    result = demo.run(path, host)
+    assert result.wrong == []
+    assert result.right
+    assert [f.tick for f in result.firings] == [1_000_000] * firings
+
+
+def test_demo_tells_what_a_first_run_changes(tmp_path: Path) -> None:
+    assert demo.run().settled == frozenset()  # its vCPUs have run
+    state.store(armed_vm("gicv3-max", 3), tmp_path / "vm.state")
+    result = demo.run(tmp_path / "vm.state")
+    assert ("vCPU 0 GIC", "ICC_BPR0_EL1") in result.settled
+    assert {(d.where, d.what) for d in result.moved} > result.settled
+
+
+def test_demo_needs_vcpus(tmp_path: Path) -> None:
+    with kvmemu.System() as system, system.create_vm() as vm:
+        state.store(state.save(vm), tmp_path / "vm.state")
+    with pytest.raises(state.StateFileError, match="it has no vCPUs"):
+        demo.run(tmp_path / "vm.state")
+
+
 def test_demo_notices_a_register_that_is_not_restored(tmp_path: Path) -> None:
     """The state of a vCPU that counts on something the host does not keep."""
     recorded = state.load(demo.RECORDED)
