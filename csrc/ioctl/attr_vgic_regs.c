@@ -116,7 +116,7 @@ static struct vcpu *vcpu_of(struct vm *vm, const struct kvm_device_attr *attr)
 		return vm_find_vcpu(vm, (attr->attr & KVM_DEV_ARM_VGIC_CPUID_MASK) >> KVM_DEV_ARM_VGIC_CPUID_SHIFT);
 	if (attr->group == KVM_DEV_ARM_VGIC_GRP_DIST_REGS)
 		return vm->nr_vcpus ? vm->vcpus[0] : NULL;
-	return vgic_vcpu_by_mpidr(vm, (affinity & 0xffffff) | (affinity >> 24 & 0xff) << 32);
+	return vm_vcpu_of_affinity(vm, (affinity & 0xffffff) | (affinity >> 24 & 0xff) << 32);
 }
 
 int vgic_regs_has(struct vm *vm, const struct kvm_device_attr *attr)

@@ -6,6 +6,7 @@
 
 #include "../vm/vm.h"
 #include "file.h"
+#include "kvmemu/uapi.h"
 
 /* What KVM_RUN would do before the guest runs. */
 static int enter(const struct kvmemu_file *file)
@@ -40,4 +41,10 @@ int kvmemu_guest_eoi(struct kvmemu_file *file, uint32_t intid)
 		return -EINVAL;
 	irqfd_acked(file->vm, intid);
 	return 0;
+}
+
+void kvmemu_guest_calls(struct kvmemu_cpu *cpu, void *context)
+{
+	if (!(context ? kvmemu_cpu_smc(cpu) : kvmemu_cpu_hvc(cpu)))
+		kvmemu_cpu_exit(cpu, KVM_EXIT_HYPERCALL);
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct kvmemu_file;
+struct kvmemu_cpu;
 
 /*
  * A store of the low bytes (1, 2, 4 or 8) of value to an address without memory. 1 if an eventfd or the ring of coalesced
@@ -15,5 +16,11 @@ int kvmemu_guest_store(struct kvmemu_file *file, uint64_t ipa, uint32_t bytes, u
 
 /* The guest is done with a level-triggered SPI, which its list register tells KVM of. EINVAL, EIO. */
 int kvmemu_guest_eoi(struct kvmemu_file *file, uint32_t intid);
+
+/*
+ * For kvmemu_set_guest(): HVC, or SMC if context is not NULL, with what is in x0 and up. KVM_RUN ends with
+ * KVM_EXIT_HYPERCALL where the guest goes on; where it ends otherwise, the next one ends so, without a call.
+ */
+void kvmemu_guest_calls(struct kvmemu_cpu *cpu, void *context);
 
 #endif

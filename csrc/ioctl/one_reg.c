@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "../reg/reg.h"
-#include "../vm/vcpu.h"
+#include "../vm/power.h"
 #include "user.h"
 
 static int fetch(const struct reg_input *input, void *value, size_t bytes)
@@ -43,6 +43,7 @@ static long one_reg_call(struct call *call, int (*access)(struct vcpu *vcpu, con
 		return -ENOEXEC;
 	if (user_read(&reg, call->arg, sizeof(reg)))
 		return -EFAULT;
+	vcpu_settle_reset(call->vcpu);
 	return access(call->vcpu, &reg);
 }
 
@@ -89,10 +90,12 @@ int reg_access_begin(struct kvmemu_file *file)
 	if (!vm_is_usable(file->vm))
 		return -EIO;
 	lock_take(&file->vcpu->lock);
-	if (vcpu_initialized(file->vcpu))
-		return 0;
-	lock_release(&file->vcpu->lock);
-	return -ENOEXEC;
+	if (!vcpu_initialized(file->vcpu)) {
+		lock_release(&file->vcpu->lock);
+		return -ENOEXEC;
+	}
+	vcpu_settle_reset(file->vcpu);
+	return 0;
 }
 
 void reg_access_end(struct kvmemu_file *file)

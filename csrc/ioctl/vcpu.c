@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "../machine/host.h"
+#include "../vm/power.h"
 #include "../vm/run.h"
 #include "attr_vcpu.h"
 #include "file.h"

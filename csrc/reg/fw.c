@@ -45,7 +45,7 @@ static _Atomic uint64_t *bitmap_of(struct vm *vm, uint64_t id, uint64_t *known)
 	}
 }
 
-static uint64_t psci_version(const struct vcpu *vcpu)
+uint64_t fw_psci_version(const struct vcpu *vcpu)
 {
 	uint64_t version = atomic_load_explicit(&vcpu->vm->psci_version, memory_order_relaxed);
 
@@ -62,7 +62,7 @@ int fw_reg_get(struct vcpu *vcpu, uint64_t id, void *value, size_t *bytes)
 
 	switch (id) {
 	case KVM_REG_ARM_PSCI_VERSION:
-		val = psci_version(vcpu);
+		val = fw_psci_version(vcpu);
 		break;
 	case KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_1:
 		val = host->workaround[0];

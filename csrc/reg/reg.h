@@ -62,6 +62,9 @@ int fw_reg_get(struct vcpu *vcpu, uint64_t id, void *value, size_t *bytes);
 int fw_reg_set(struct vcpu *vcpu, uint64_t id, const struct reg_input *input);
 void fw_reg_list(struct reg_list *list);
 
+/* The PSCI that the vCPU's guest has, as PSCI_VERSION() is. Source: kvm_psci_version(), Linux 6.1. */
+uint64_t fw_psci_version(const struct vcpu *vcpu);
+
 int sys_reg_get(struct vcpu *vcpu, uint64_t id, void *value, size_t *bytes);
 int sys_reg_set(struct vcpu *vcpu, uint64_t id, const struct reg_input *input);
 void sys_reg_list(const struct vcpu *vcpu, struct reg_list *list);

@@ -206,7 +206,7 @@ static void irouter_wr(const struct vgic_access *a, uint64_t val)
 	if (!irq || a->at & 4)
 		return;
 	irq->mpidr = val & 0xffffff;
-	irq->target = vgic_vcpu_by_mpidr(a->vm, irq->mpidr);
+	irq->target = vm_vcpu_of_affinity(a->vm, irq->mpidr);
 }
 
 static uint64_t idregs_rd(const struct vgic_access *a)

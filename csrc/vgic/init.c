@@ -104,7 +104,7 @@ static void give_private_irqs(struct vm *vm, struct vcpu *vcpu)
 
 		irq->group1 = vm->vgic.model == VGIC_V3;
 		if (vm->vgic.model == VGIC_V3)
-			irq->mpidr = (uint32_t)vcpu->sys[SR_MPIDR_EL1] & 0xffffff;
+			irq->mpidr = (uint32_t)vcpu_affinity(vcpu) & 0xffffff;
 		else
 			irq->targets = (uint8_t)(1u << vcpu->index);
 	}

@@ -6,16 +6,6 @@
 #include "../vm/vm.h"
 #include "vgic.h"
 
-#define MPIDR_AFFINITY 0xff00ffffffull
-
-struct vcpu *vgic_vcpu_by_mpidr(const struct vm *vm, uint64_t mpidr)
-{
-	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
-		if ((vm->vcpus[i]->sys[SR_MPIDR_EL1] & MPIDR_AFFINITY) == mpidr)
-			return vm->vcpus[i];
-	return NULL;
-}
-
 struct vgic_irq *vgic_get_irq(struct vm *vm, struct vcpu *vcpu, uint32_t intid)
 {
 	if (intid < VGIC_NR_PRIVATE_IRQS)

@@ -60,7 +60,7 @@ static bool is_last(const struct vcpu *vcpu)
 
 static uint64_t typer_rd(const struct vgic_access *a)
 {
-	uint64_t val = (a->vcpu->sys[SR_MPIDR_EL1] & 0xffffff) << 32 | (a->vcpu->id & 0xffffull) << 8;
+	uint64_t val = (vcpu_affinity(a->vcpu) & 0xffffff) << 32 | (a->vcpu->id & 0xffffull) << 8;
 
 	if (is_last(a->vcpu))
 		val |= TYPER_LAST;

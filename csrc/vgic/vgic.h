@@ -141,9 +141,6 @@ bool vgic_v3_frames_fit(const struct vm *vm);
 /*
  * Interrupts (irq.c); all with vgic->lock.
  */
-/* The first vCPU of this affinity (MPIDR_EL1 without its flags), or NULL. */
-struct vcpu *vgic_vcpu_by_mpidr(const struct vm *vm, uint64_t mpidr);
-
 /* NULL if there is none; vcpu is for private ones. */
 struct vgic_irq *vgic_get_irq(struct vm *vm, struct vcpu *vcpu, uint32_t intid);
 

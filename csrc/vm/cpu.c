@@ -118,17 +118,21 @@ int cpu_stop(struct kvmemu_cpu *cpu, uint32_t exit_reason)
 static int call_hypervisor(struct kvmemu_cpu *cpu, bool smc)
 {
 	struct vcpu *vcpu = cpu_vcpu(cpu);
-	int ret;
+	enum smccc_next next;
 
 	if (cpu_was_trapped(cpu))
 		return 0;
 	if (!cpu_begin(cpu))
 		return CPU_LEAVE;
+	if (!smc && hypercall_at_el2(vcpu))
+		return 0;
 	cpu_exit(vcpu);
-	ret = smc ? hypercall_smc(vcpu) : hypercall_handle(vcpu);
+	next = smc ? hypercall_smc(vcpu) : hypercall_handle(vcpu, cpu->memory);
 	cpu->trapped = true;
-	if (ret <= 0)
-		return cpu_leave_with(cpu, ret);
+	if (next == SMCCC_EXITS)
+		return cpu_leave_with(cpu, 0);
+	if (next == SMCCC_WAITS && !vcpu_is_runnable(vcpu))
+		return leave(cpu, CPU_WAITS);
 	if (!vcpu_may_go_on(vcpu))
 		return leave(cpu, CPU_KICKED);
 	cpu->trapped = false;

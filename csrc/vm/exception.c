@@ -4,11 +4,11 @@
  * Source: arch/arm64/kvm/inject_fault.c, hyp/exception.c, Linux 6.1; Arm DDI 0487, D1.10.2 and G1.12.
  */
 #include "../reg/arm32.h"
+#include "pstate.h"
 #include "run.h"
 
 /* PSTATE and SPSR bits, AArch64; the AArch32 ones of the same meaning are in the same places unless named. */
 #define MODE_MASK 0x1full
-#define MODE32 0x10ull
 #define MODE_EL0T 0x00ull
 #define MODE_EL1T 0x04ull
 #define MODE_EL1H 0x05ull
@@ -20,7 +20,6 @@
 #define PAN (1ull << 22)
 #define DIT (1ull << 24)
 #define TCO (1ull << 25)
-#define AA32_T (1ull << 5)
 #define AA32_F (1ull << 6)
 #define AA32_I (1ull << 7)
 #define AA32_A (1ull << 8)
@@ -31,7 +30,6 @@
 
 #define SCTLR_V (1ull << 13)
 #define SCTLR_SPAN (1ull << 23)
-#define SCTLR_EE (1ull << 25)
 #define SCTLR_TE (1ull << 30)
 #define SCTLR_DSSBS32 (1ull << 31)
 #define SCTLR_DSSBS (1ull << 44)
@@ -61,7 +59,7 @@ static void inject_dabt64(struct vcpu *vcpu)
 	 * KVM composes the class by or-ing: "current EL" survives as bit 0. ESR_ELx.IL would come from the last trap's
 	 * syndrome, and there has been none.
 	 */
-	ec = mode & MODE32 || (mode & 0xf) == MODE_EL0T ? ESR_EC_IABT_LOW : ESR_EC_IABT_CUR;
+	ec = mode & PSTATE_MODE32 || (mode & 0xf) == MODE_EL0T ? ESR_EC_IABT_LOW : ESR_EC_IABT_CUR;
 	ec |= ESR_EC_DABT_LOW;
 	vcpu->sys[SR_ESR_EL1] = class_as_int(ec) | ESR_FSC_EXTABT;
 }
@@ -92,7 +90,7 @@ static uint64_t vector64(uint64_t pstate)
 		return 0x200;
 	if (mode == MODE_EL1T)
 		return 0x000;
-	return mode & MODE32 ? 0x600 : 0x400;
+	return mode & PSTATE_MODE32 ? 0x600 : 0x400;
 }
 
 static void enter64(struct vcpu *vcpu)
@@ -126,7 +124,7 @@ static uint64_t cpsr_in_handler(const struct vcpu *vcpu, uint64_t mode)
 	if (mode != MODE32_UND)
 		new |= AA32_A;
 	if (sctlr & SCTLR_TE)
-		new |= AA32_T;
+		new |= PSTATE_AA32_T;
 	return new;
 }
 
@@ -156,7 +154,7 @@ static void enter32(struct vcpu *vcpu, uint64_t mode, uint32_t vector, uint32_t 
 
 void vcpu_commit_exception(struct vcpu *vcpu)
 {
-	bool thumb = vcpu->pstate & AA32_T;
+	bool thumb = vcpu->pstate & PSTATE_AA32_T;
 
 	switch (vcpu->pended) {
 	case EXCEPTION_NONE:

@@ -17,10 +17,10 @@
 #include "../machine/pcpu.h"
 #include "../timer/timer.h"
 #include "event.h"
-#include "hypercall.h"
+#include "power.h"
+#include "pvtime.h"
 
 #define NSEC_PER_SEC 1000000000ull
-#define STOLEN_TIME_OFFSET 8	/* of stolen_time in struct pvclock_vcpu_stolen_time (Arm DEN0057) */
 
 /* The inputs of a user-space interrupt controller. */
 #define DEVICE_LINES (KVM_ARM_DEV_EL1_VTIMER | KVM_ARM_DEV_EL1_PTIMER | KVM_ARM_DEV_PMU)
@@ -154,13 +154,13 @@ static bool has_pending_irq(struct vcpu *vcpu)
 bool vcpu_is_runnable(struct vcpu *vcpu)
 {
 	return (atomic_load(&vcpu->irq_lines) || must_notify_user(vcpu) || has_pending_irq(vcpu)) &&
-	       atomic_load(&vcpu->mp_state) != KVM_MP_STATE_STOPPED;
+	       !vcpu_is_stopped(vcpu);
 }
 
 bool vcpu_may_go_on(struct vcpu *vcpu)
 {
 	atomic_store(&vcpu->kicked, false);
-	if (atomic_load(&vcpu->mp_state) != KVM_MP_STATE_RUNNABLE || vcpu_has_request(vcpu))
+	if (atomic_load(&vcpu->requests))
 		return false;
 	update_pmu_line(vcpu);
 	return !must_notify_user(vcpu) && !__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED);
@@ -219,26 +219,21 @@ static bool signal_pending(const sigset_t *mask)
 	return ppoll(NULL, 0, &none, mask) < 0 && errno == EINTR;
 }
 
-enum next { GO_ON, WAIT, RETURN };
+enum next { GO_ON, WAIT, SUSPEND, RETURN };
 
 /* What is to be done before a guest is entered. *result is what KVM_RUN returns, for RETURN. */
 static enum next before_entry(struct vcpu *vcpu, int *result)
 {
+	/* First: a kick from here on is for the guest to notice, or for the wait. */
+	atomic_store(&vcpu->kicked, false);
 	irqfds_sync(vcpu->vm);
 	timers_check(vcpu);
-	switch (atomic_load(&vcpu->mp_state)) {
-	case KVM_MP_STATE_STOPPED:
+	switch (vcpu_check_requests(vcpu)) {
+	case VCPU_SLEEPS:
 		return WAIT;
-	case KVM_MP_STATE_SUSPENDED:
-		if (!vcpu_is_runnable(vcpu))
-			return WAIT;
-		memset(&vcpu->run->system_event, 0, sizeof(vcpu->run->system_event));
-		vcpu->run->system_event.type = KVM_SYSTEM_EVENT_WAKEUP;
-		vcpu->run->exit_reason = KVM_EXIT_SYSTEM_EVENT;
-		*result = 0;
-		return RETURN;
+	case VCPU_SUSPENDED:
+		return SUSPEND;
 	default:
-		vcpu_handle_requests(vcpu);
 		update_pmu_line(vcpu);
 		if (!must_notify_user(vcpu))
 			return GO_ON;
@@ -251,7 +246,7 @@ static enum next before_entry(struct vcpu *vcpu, int *result)
 /* One that is stopped has nothing to say. */
 static bool wants_user(const struct vcpu *vcpu)
 {
-	return atomic_load(&vcpu->mp_state) != KVM_MP_STATE_STOPPED && must_notify_user(vcpu);
+	return !vcpu_is_stopped(vcpu) && must_notify_user(vcpu);
 }
 
 /* Until something happens: the vCPU is off its physical CPU meanwhile. False for a signal. */
@@ -272,20 +267,31 @@ static bool sleep_until_event(struct vcpu *vcpu, const sigset_t *mask)
 	return event;
 }
 
-/* WFI: nothing is executed until the vCPU has an interrupt, or there is something for KVM_RUN to do. */
+/*
+ * WFI: nothing is executed until the vCPU has an interrupt. False for a signal. Requests do not end it: a vCPU that is
+ * stopped meanwhile, and even one that is then switched on, waits on. Source: kvm_vcpu_block(), Linux 6.1.
+ */
 static bool wait_for_interrupt(struct vcpu *vcpu, const sigset_t *mask)
 {
-	while (atomic_load(&vcpu->mp_state) == KVM_MP_STATE_RUNNABLE && !vcpu_has_request(vcpu)) {
+	for (;;) {
 		irqfds_sync(vcpu->vm);
 		timers_check(vcpu);
 		if (vcpu_is_runnable(vcpu))
-			break;
+			return true;
 		if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED))
 			return false;
 		if (!sleep_until_event(vcpu, mask))
 			return false;
 	}
-	return true;
+}
+
+/* Ends KVM_RUN with what woke a suspended vCPU, which it stays. Source: kvm_vcpu_suspend(), Linux 6.1. */
+static int report_wakeup(struct vcpu *vcpu)
+{
+	memset(&vcpu->run->system_event, 0, sizeof(vcpu->run->system_event));
+	vcpu->run->system_event.type = KVM_SYSTEM_EVENT_WAKEUP;
+	vcpu->run->exit_reason = KVM_EXIT_SYSTEM_EVENT;
+	return 0;
 }
 
 /* On a host without VHE only a guest that runs has its registers in the hardware. */
@@ -295,7 +301,6 @@ static void enter_guest(struct vcpu *vcpu)
 		vcpu_commit_exception(vcpu);
 		sysregs_pass_hardware(vcpu);
 	}
-	atomic_store(&vcpu->kicked, false);
 	cpu_enter(vcpu);
 }
 
@@ -341,9 +346,11 @@ static int run_loop(struct vcpu *vcpu, const sigset_t *mask)
 	for (;;) {
 		enum next next = before_entry(vcpu, &result);
 
+		if (next == SUSPEND)
+			result = wait_for_interrupt(vcpu, mask) ? report_wakeup(vcpu) : interrupted(vcpu);
 		if (next != GO_ON)
 			pass_interrupts(vcpu);
-		if (next == RETURN)
+		if (next == RETURN || next == SUSPEND)
 			return result;
 		/* Set by a handler that ran between the caller's check and the blocking of signals. */
 		if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED))
@@ -390,27 +397,6 @@ static int run_guest(struct vcpu *vcpu, const struct user_memory *memory)
 	machine_remove_waiter(vcpu->vm->machine, &vcpu->waiter);
 	pthread_sigmask(SIG_SETMASK, &outside, NULL);
 	return result;
-}
-
-/*
- * No time is stolen from a vCPU here; but the structure is brought up to date, and its page dirty from then on.
- * Source: kvm_update_stolen_time(), Linux 6.1.
- */
-static void update_stolen_time(struct vcpu *vcpu, const struct user_memory *memory)
-{
-	uint64_t ipa = vcpu->steal_ipa + STOLEN_TIME_OFFSET, page = ipa >> MEMSLOT_PAGE_SHIFT, addr, stolen;
-	struct memslot *slot;
-
-	if (vcpu->steal_ipa == UINT64_MAX)
-		return;
-	pthread_mutex_lock(&vcpu->vm->slots_lock);
-	slot = memslot_writable(vcpu->vm, ipa);
-	if (slot) {
-		addr = slot->user_addr + (ipa - (slot->first_page << MEMSLOT_PAGE_SHIFT));
-		if (!memory->read(&stolen, addr, sizeof(stolen)) && !memory->write(addr, &stolen, sizeof(stolen)))
-			memslot_mark_dirty(slot, page);
-	}
-	pthread_mutex_unlock(&vcpu->vm->slots_lock);
 }
 
 /* What putting a vCPU on a physical CPU does to its state, even if it leaves at once. Source: kvm_arch_vcpu_load(). */
@@ -460,7 +446,7 @@ static int run_loaded(struct vcpu *vcpu, const struct user_memory *memory)
 		return -EINTR;
 	vcpu->run->exit_reason = KVM_EXIT_UNKNOWN;
 	vcpu->run->flags = 0;
-	update_stolen_time(vcpu, memory);
+	pvtime_update(vcpu, memory);
 	if (vcpu->pmu.apply_pmcr)
 		pmu_apply_pmcr(vcpu);
 	vcpu->pmu.apply_pmcr = false;

@@ -11,6 +11,8 @@
 #include "../reg/arm32.h"
 #include "../reg/reg.h"
 #include "../timer/timer.h"
+#include "power.h"
+#include "pstate.h"
 #include "run.h"
 
 /* PSTATE at reset: EL1h, or SVC, with every exception masked (DDI 0487, D1.8.1). */
@@ -171,13 +173,47 @@ static int enable_features(struct vcpu *vcpu)
 	return 0;
 }
 
-/* Source: kvm_reset_vcpu(), Linux 6.1. */
-static int vcpu_reset(struct vcpu *vcpu)
+static struct vcpu_reset_state take_reset_state(struct vcpu *vcpu)
 {
+	struct vcpu_reset_state state;
+
+	lock_take(&vcpu->mp_lock);
+	state = vcpu->reset_state;
+	vcpu->reset_state.pending = false;
+	lock_release(&vcpu->mp_lock);
+	return state;
+}
+
+/* The vCPU begins where CPU_ON says, with its caller's endianness; bit 0 of an AArch32 address is for T32. */
+static void begin_as_asked(struct vcpu *vcpu, const struct vcpu_reset_state *state)
+{
+	bool is_32bit = vcpu->pstate & PSTATE_MODE32;
+
+	vcpu->pc = state->pc;
+	if (is_32bit && state->pc & 1) {
+		vcpu->pc &= ~1ull;
+		vcpu->pstate |= PSTATE_AA32_T;
+	}
+	if (state->big_endian && is_32bit)
+		vcpu->pstate |= PSTATE_AA32_E;
+	else if (state->big_endian)
+		vcpu->sys[SR_SCTLR_EL1] |= SCTLR_EE;
+	vcpu->pended = EXCEPTION_NONE;
+	vcpu->x[0] = state->x0;
+	vcpu->cpu.resets++;
+}
+
+/* Source: kvm_reset_vcpu(), Linux 6.1. */
+int vcpu_reset(struct vcpu *vcpu)
+{
+	struct vcpu_reset_state asked;
 	int err = settle_width(vcpu);
 
-	if (!err)
-		err = enable_features(vcpu);
+	if (err)
+		return err;
+	/* Even if the rest fails. */
+	asked = take_reset_state(vcpu);
+	err = enable_features(vcpu);
 	if (err)
 		return err;
 	memset(vcpu->x, 0, sizeof(vcpu->x));
@@ -189,6 +225,9 @@ static int vcpu_reset(struct vcpu *vcpu)
 	vcpu->fpsr = 0;
 	vcpu->fpcr = 0;
 	sysregs_reset(vcpu);
+	vcpu->cpu.trapped = vcpu->cpu.aborted = false;
+	if (asked.pending)
+		begin_as_asked(vcpu, &asked);
 	timers_reset(vcpu);
 	return 0;
 }
@@ -257,21 +296,4 @@ int vcpu_finalize(struct vcpu *vcpu, int32_t feature)
 		return -ENOMEM;
 	vcpu->sve_finalized = true;
 	return 0;
-}
-
-int vcpu_set_mp_state(struct vcpu *vcpu, uint32_t state)
-{
-	/* The state and the capability came with the same kernel. */
-	if (state == KVM_MP_STATE_SUSPENDED && !host_cap(vcpu->vm->host, KVM_CAP_ARM_SYSTEM_SUSPEND))
-		return -EINVAL;
-	switch (state) {
-	case KVM_MP_STATE_RUNNABLE:
-	case KVM_MP_STATE_STOPPED:
-	case KVM_MP_STATE_SUSPENDED:
-		atomic_store(&vcpu->mp_state, state);
-		vcpu_kick(vcpu);
-		return 0;
-	default:
-		return -EINVAL;
-	}
 }

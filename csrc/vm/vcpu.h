@@ -22,6 +22,7 @@
 #define VCPU_MAX_FEATURES 7	/* KVM_VCPU_MAX_FEATURES of Linux 6.1 */
 #define VCPU_NR_SPSR 5
 #define PPI_COUNT_END 32
+#define MPIDR_AFFINITY 0xff00ffffffull	/* MPIDR_EL1.Aff3..Aff0 */
 
 struct arm32_state;
 struct pcpu;
@@ -42,6 +43,13 @@ struct timer {
 };
 
 enum timer_index { TIMER_VIRTUAL, TIMER_PHYSICAL, NR_TIMERS };
+
+/* What CPU_ON asks of a reset. Source: struct vcpu_reset_state, Linux 6.1. */
+struct vcpu_reset_state {
+	bool pending;
+	bool big_endian;
+	uint64_t pc, x0;
+};
 
 struct vcpu {
 	struct vm *vm;			/* not a reference: the VM owns its vCPUs */
@@ -85,7 +93,12 @@ struct vcpu {
 
 	uint64_t steal_ipa;		/* ~0: none */
 
+	/* power.h */
+	struct lock mp_lock;
 	atomic_uint mp_state;		/* written under mp_lock */
+	struct vcpu_reset_state reset_state;	/* under mp_lock */
+	atomic_uint requests;		/* VCPU_REQUEST_* */
+
 	bool serror_pending;		/* HCR_EL2.VSE */
 	uint64_t vsesr;
 	atomic_uint irq_lines;		/* user-space interrupt controller: bit 0 IRQ, bit 1 FIQ */
@@ -137,10 +150,11 @@ void vcpu_destroy(struct vcpu *vcpu);
 /* KVM_ARM_VCPU_INIT; features has 7 words. Source: kvm_vcpu_set_target(), kvm_reset_vcpu(), Linux 6.1. */
 int vcpu_init(struct vcpu *vcpu, uint32_t target, const uint32_t features[7]);
 
+/* As KVM_ARM_VCPU_INIT does it, and CPU_ON, whose reset state is used up by the first that comes. */
+int vcpu_reset(struct vcpu *vcpu);
+
 /* KVM_ARM_VCPU_FINALIZE. */
 int vcpu_finalize(struct vcpu *vcpu, int32_t feature);
-
-int vcpu_set_mp_state(struct vcpu *vcpu, uint32_t state);
 
 /* Ends a wait in KVM_RUN so that it looks again. May be called with any lock held, from any thread. */
 void vcpu_kick(struct vcpu *vcpu);
@@ -158,6 +172,12 @@ static inline bool vcpu_has_feature(const struct vcpu *vcpu, unsigned int featur
 static inline bool vcpu_is_finalized(const struct vcpu *vcpu)
 {
 	return !vcpu->has_sve || vcpu->sve_finalized;
+}
+
+/* MPIDR_EL1 without its flags; 0 before the vCPU is initialised. Of any vCPU, whose lock need not be held. */
+static inline uint64_t vcpu_affinity(const struct vcpu *vcpu)
+{
+	return __atomic_load_n(&vcpu->sys[SR_MPIDR_EL1], __ATOMIC_RELAXED) & MPIDR_AFFINITY;
 }
 
 /* The guest's EL1 is AArch32: all of a VM's vCPUs or none. */

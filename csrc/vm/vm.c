@@ -148,6 +148,16 @@ struct vcpu *vm_find_vcpu(struct vm *vm, uint32_t id)
 	return place ? vm->vcpus[place - 1] : NULL;
 }
 
+struct vcpu *vm_vcpu_of_affinity(const struct vm *vm, uint64_t affinity)
+{
+	unsigned int n = atomic_load_explicit(&vm->nr_vcpus, memory_order_acquire);
+
+	for (unsigned int i = 0; i < n; i++)
+		if (vcpu_affinity(vm->vcpus[i]) == affinity)
+			return vm->vcpus[i];
+	return NULL;
+}
+
 int vm_check_extension(const struct kvmemu_host *host, const struct vm *vm, unsigned long cap)
 {
 	if (cap >= HOST_NR_CAPS)

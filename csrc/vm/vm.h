@@ -2,8 +2,8 @@
 /*
  * The VM: what its vCPUs share, and how long it lives. Layer: vm.
  *
- * Lock order: vcpu->lock, then vm->lock, then vm->slots_lock, then vm->irq_lock, then vm->vgic.lock. vCPUs' locks may be
- * tried under vm->lock. No lock is held while a caller waits in KVM_RUN except that vCPU's own.
+ * Lock order: vcpu->lock, then vm->lock, then vm->slots_lock, then vm->irq_lock, then vm->vgic.lock; vcpu->mp_lock last.
+ * vCPUs' locks may be tried under vm->lock. No lock is held while a caller waits in KVM_RUN except that vCPU's own.
  */
 #ifndef KVMEMU_VM_VM_H
 #define KVMEMU_VM_VM_H
@@ -117,6 +117,9 @@ bool vm_on_vhe(const struct vm *vm);
 
 /* The VM's vCPU with this id, or NULL. */
 struct vcpu *vm_find_vcpu(struct vm *vm, uint32_t id);
+
+/* The first vCPU of this affinity (MPIDR_EL1 without its flags), or NULL. */
+struct vcpu *vm_vcpu_of_affinity(const struct vm *vm, uint64_t affinity);
 
 /*
  * Keeps every vCPU out of ioctls and KVM_RUN, with vm->lock held, without waiting: false if one is in use, and then none
