@@ -286,6 +286,7 @@ static void together(const char *host, bool v3)
 	must(kvmemu_map_irq(vcpu[0], FORWARDED, HOST_SPI));
 	atomic_store(&stop, false);
 	atomic_store(&acknowledged, 0);
+	atomic_store(&bells, 0);
 	for (int i = 0; i < NR_VCPUS; i++) {
 		must(kvmemu_set_guest(vcpu[i], busy, NULL));
 		must(-pthread_create(&runner[i], NULL, run_until_stopped, vcpu[i]));
