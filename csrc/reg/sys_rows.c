@@ -123,6 +123,14 @@ static int oslsr_wr(struct vcpu *vcpu, enum sysreg reg, uint64_t val)
 	return 0;
 }
 
+static int mpidr_wr(struct vcpu *vcpu, enum sysreg reg, uint64_t val)
+{
+	if ((val ^ mpidr(vcpu, NULL)) & MPIDR_AFFINITY)
+		atomic_store_explicit(&vcpu->vm->affinities_moved, true, memory_order_relaxed);
+	__atomic_store_n(&vcpu->sys[reg], val, __ATOMIC_RELAXED);	/* others read it without the lock */
+	return 0;
+}
+
 /* Event counters hold 32 bits to the reader, whatever was written. */
 static int pmevcntr_rd(struct vcpu *vcpu, enum sysreg reg, uint64_t *val)
 {
@@ -177,7 +185,7 @@ const struct sys_row sys_rows[SR_COUNT] = {
 	[SR_OSLSR_EL1] = { STORED(OSLSR_OSLM), .user_wr = oslsr_wr },
 	[SR_DBGVCR32_EL2] = { STORED(0) },
 
-	[SR_MPIDR_EL1] = { .kind = SYS_STORED, .reset = mpidr },
+	[SR_MPIDR_EL1] = { .kind = SYS_STORED, .reset = mpidr, .user_wr = mpidr_wr },
 
 	[SR_ID_PFR0_EL1] = ID_AA32,
 	[SR_ID_PFR1_EL1] = ID_AA32,

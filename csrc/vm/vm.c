@@ -141,17 +141,35 @@ bool vm_on_vhe(const struct vm *vm)
 	return vm->host->reg[SR_ID_AA64MMFR1_EL1] >> 8 & 0xf;
 }
 
-struct vcpu *vm_find_vcpu(struct vm *vm, uint32_t id)
+struct vcpu *vm_find_vcpu(const struct vm *vm, uint32_t id)
 {
 	unsigned int place = id < VM_MAX_VCPUS ? atomic_load_explicit(&vm->place_of_id[id], memory_order_acquire) : 0;
 
 	return place ? vm->vcpus[place - 1] : NULL;
 }
 
+/*
+ * Reset gives a vCPU an affinity of its own, by its id. Where user space has moved none, and for all but the 0 that vCPUs
+ * have before they are initialised, there is one vCPU of an affinity at most: no need to look for the first.
+ */
+static struct vcpu *only_one_of_affinity(const struct vm *vm, uint64_t affinity)
+{
+	uint32_t id = (affinity & 0xf) | (affinity >> 8 & 0xff) << 4 | (affinity >> 16 & 0xff) << 12;
+	struct vcpu *vcpu;
+
+	if (!affinity || atomic_load_explicit(&vm->affinities_moved, memory_order_relaxed))
+		return NULL;
+	vcpu = vm_find_vcpu(vm, id);
+	return vcpu && vcpu_affinity(vcpu) == affinity ? vcpu : NULL;
+}
+
 struct vcpu *vm_vcpu_of_affinity(const struct vm *vm, uint64_t affinity)
 {
 	unsigned int n = atomic_load_explicit(&vm->nr_vcpus, memory_order_acquire);
+	struct vcpu *vcpu = only_one_of_affinity(vm, affinity);
 
+	if (vcpu)
+		return vcpu;
 	for (unsigned int i = 0; i < n; i++)
 		if (vcpu_affinity(vm->vcpus[i]) == affinity)
 			return vm->vcpus[i];

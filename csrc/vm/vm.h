@@ -46,6 +46,7 @@ struct vm {
 	struct vcpu *vcpus[VM_MAX_VCPUS];
 	atomic_uint nr_vcpus;
 	_Atomic uint16_t place_of_id[VM_MAX_VCPUS];	/* in vcpus[], from 1; 0: there is none */
+	atomic_bool affinities_moved;		/* an MPIDR_EL1 was given another affinity than its vCPU's id does */
 	unsigned int created_vcpus;		/* with those whose creation is under way */
 	unsigned int max_vcpus;
 
@@ -116,7 +117,7 @@ int vm_check_extension(const struct kvmemu_host *host, const struct vm *vm, unsi
 bool vm_on_vhe(const struct vm *vm);
 
 /* The VM's vCPU with this id, or NULL. */
-struct vcpu *vm_find_vcpu(struct vm *vm, uint32_t id);
+struct vcpu *vm_find_vcpu(const struct vm *vm, uint32_t id);
 
 /* The first vCPU of this affinity (MPIDR_EL1 without its flags), or NULL. */
 struct vcpu *vm_vcpu_of_affinity(const struct vm *vm, uint64_t affinity);

@@ -55,13 +55,15 @@ def bench(as_json: bool, rounds: int, names: tuple[str, ...]) -> None:
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(result) for result in results], indent=2))
         return
-    Console(width=None if sys.stdout.isatty() else 120).print(_table(results))
+    Console(width=None if sys.stdout.isatty() else 136).print(_table(results))
 
 
 def _table(results: list[benchmark.Result]) -> Table:
     table = Table("what", "figure", "", "baseline", "ratio", "target", "registers/s", "state bytes")
     for column in (1, 4, 5, 6, 7):
         table.columns[column].justify = "right"
+    for column in (0, 3):
+        table.columns[column].no_wrap = True
     for result in results:
         target = TARGETS.get(result.name) or LIMITS.get(result.name)
         table.add_row(
