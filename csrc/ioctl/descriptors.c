@@ -315,7 +315,7 @@ int kvmemu_fd_open(struct kvmemu_host *host)
 	return fd;
 }
 
-/* What Linux's file layer answers itself, whatever the file: close-on-exec, non-blocking, asynchronous. */
+/* What Linux's file layer does to a descriptor, whatever the file: close-on-exec, non-blocking, asynchronous. */
 static bool is_generic(unsigned int request)
 {
 	return request == FIOCLEX || request == FIONCLEX || request == FIONBIO || request == FIOASYNC;

@@ -13,6 +13,7 @@
 #include "../vm/vm.h"
 #include "device.h"
 #include "user.h"
+#include "vfs.h"
 
 static pthread_mutex_t free_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct kvmemu_file *free_files;
@@ -128,12 +129,17 @@ static long dispatch(const struct ioctl_table *table, struct call *call)
 	return table->unknown;
 }
 
+static bool is_of_kvm(const struct call *call)
+{
+	return (call->request >> 8 & 0xff) == KVMIO;
+}
+
 /* vCPU requests run one at a time, as under Linux's vcpu->mutex. */
 static long vcpu_call(struct call *call)
 {
 	long ret;
 
-	if ((call->request >> 8 & 0xff) != KVMIO)
+	if (!is_of_kvm(call))
 		return -EINVAL;
 	lock_take(&call->vcpu->lock);
 	ret = dispatch(&vcpu_ioctls, call);
@@ -144,7 +150,10 @@ static long vcpu_call(struct call *call)
 long file_ioctl(struct call *call)
 {
 	struct kvmemu_file *file = call->file;
+	long ret;
 
+	if (!is_of_kvm(call) && vfs_answers(call, &ret))
+		return ret;
 	if (file->kind == FILE_SYSTEM)
 		return dispatch(&system_ioctls, call);
 	if (file->kind == FILE_STATS)

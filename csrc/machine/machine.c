@@ -3,6 +3,7 @@
 #include "machine.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -12,8 +13,30 @@
 
 #define NSEC_PER_SEC 1000000000ull
 
+/*
+ * Of all machines, so that forks can be guarded: another thread of the parent may be holding it, which the child does
+ * not have.
+ */
+static pthread_mutex_t waiters_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&waiters_lock);
+}
+
+static void after_fork(void)
+{
+	pthread_mutex_unlock(&waiters_lock);
+}
+
+static void guard_forks(void)
+{
+	pthread_atfork(before_fork, after_fork, after_fork);
+}
+
 int machine_create(struct kvmemu_host *host, struct machine **out)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct machine *machine = calloc(1, sizeof(*machine));
 
 	if (!machine)
@@ -28,7 +51,7 @@ int machine_create(struct kvmemu_host *host, struct machine **out)
 	}
 	atomic_init(&machine->refs, 1);
 	machine->host = host_ref(host);
-	pthread_mutex_init(&machine->waiters_lock, NULL);
+	pthread_once(&once, guard_forks);
 	*out = machine;
 	return 0;
 }
@@ -45,7 +68,6 @@ void machine_put(struct machine *machine)
 		return;
 	pcpu_pool_free(machine->cpus);
 	free(machine->gic);
-	pthread_mutex_destroy(&machine->waiters_lock);
 	kvmemu_host_put(machine->host);
 	free(machine);
 }
@@ -74,25 +96,25 @@ static void announce_jump(struct machine *machine)
 
 void machine_counter_set(struct machine *machine, uint64_t ticks)
 {
-	pthread_mutex_lock(&machine->waiters_lock);
+	pthread_mutex_lock(&waiters_lock);
 	atomic_store_explicit(&machine->ticks, ticks, memory_order_relaxed);
 	atomic_store_explicit(&machine->stepped, true, memory_order_release);
 	announce_jump(machine);
-	pthread_mutex_unlock(&machine->waiters_lock);
+	pthread_mutex_unlock(&waiters_lock);
 }
 
 void machine_counter_step(struct machine *machine, uint64_t ticks)
 {
-	pthread_mutex_lock(&machine->waiters_lock);
+	pthread_mutex_lock(&waiters_lock);
 	atomic_store_explicit(&machine->ticks, machine_counter(machine) + ticks, memory_order_relaxed);
 	atomic_store_explicit(&machine->stepped, true, memory_order_release);
 	announce_jump(machine);
-	pthread_mutex_unlock(&machine->waiters_lock);
+	pthread_mutex_unlock(&waiters_lock);
 }
 
 void machine_counter_follow_clock(struct machine *machine)
 {
-	pthread_mutex_lock(&machine->waiters_lock);
+	pthread_mutex_lock(&waiters_lock);
 	if (atomic_load(&machine->stepped)) {
 		uint64_t now = atomic_load(&machine->ticks);
 
@@ -100,7 +122,7 @@ void machine_counter_follow_clock(struct machine *machine)
 		atomic_store_explicit(&machine->stepped, false, memory_order_release);
 		announce_jump(machine);
 	}
-	pthread_mutex_unlock(&machine->waiters_lock);
+	pthread_mutex_unlock(&waiters_lock);
 }
 
 uint64_t machine_counter_ns_until(const struct machine *machine, uint64_t ticks)
@@ -119,21 +141,21 @@ uint64_t machine_counter_ns_until(const struct machine *machine, uint64_t ticks)
 
 void machine_add_waiter(struct machine *machine, struct counter_waiter *waiter)
 {
-	pthread_mutex_lock(&machine->waiters_lock);
+	pthread_mutex_lock(&waiters_lock);
 	waiter->next = machine->waiters;
 	machine->waiters = waiter;
-	pthread_mutex_unlock(&machine->waiters_lock);
+	pthread_mutex_unlock(&waiters_lock);
 }
 
 void machine_remove_waiter(struct machine *machine, struct counter_waiter *waiter)
 {
 	struct counter_waiter **link;
 
-	pthread_mutex_lock(&machine->waiters_lock);
+	pthread_mutex_lock(&waiters_lock);
 	for (link = &machine->waiters; *link; link = &(*link)->next)
 		if (*link == waiter) {
 			*link = waiter->next;
 			break;
 		}
-	pthread_mutex_unlock(&machine->waiters_lock);
+	pthread_mutex_unlock(&waiters_lock);
 }

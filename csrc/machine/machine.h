@@ -7,7 +7,6 @@
 #ifndef KVMEMU_MACHINE_MACHINE_H
 #define KVMEMU_MACHINE_MACHINE_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,7 +15,7 @@ struct host_gic;
 struct kvmemu_host;
 struct pcpu_pool;
 
-/* Called with the waiters' lock held whenever the counter jumps; must not block or register. */
+/* Called with the waiters' lock held whenever the counter jumps; must not block, fork or register. */
 struct counter_waiter {
 	struct counter_waiter *next;
 	void (*jumped)(struct counter_waiter *waiter);
@@ -34,8 +33,7 @@ struct machine {
 	_Atomic uint64_t ticks;
 	_Atomic uint64_t offset;
 
-	pthread_mutex_t waiters_lock;
-	struct counter_waiter *waiters;
+	struct counter_waiter *waiters;	/* under one lock of all machines, which a fork leaves free */
 
 	struct pcpu_pool *cpus;
 	struct host_gic *gic;

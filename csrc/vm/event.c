@@ -32,7 +32,7 @@ static int own_dup(int fd)
 
 int event_move_away(int fd)
 {
-	int own = own_dup(fd);
+	int own = fd < 0 ? fd : own_dup(fd);	/* errno stays what it is where there is none */
 
 	if (own < 0)
 		return fd;

@@ -30,7 +30,10 @@ void event_signal(int fd);
 /* Takes its count, never waiting. */
 void event_take(int fd);
 
-/* Moves a descriptor of ours out of the way of the caller's; its new number, or the old one if there is no room. */
+/*
+ * Moves a descriptor of ours out of the way of the caller's; its new number, or the old one if there is no room. -1
+ * passes through, with its errno.
+ */
 int event_move_away(int fd);
 
 #endif

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "event.h"
 #include "kvmemu/uapi.h"
 
 /* struct kvm_stats_desc has its name behind it; here both together, of fixed size as Linux has them. */
@@ -113,7 +114,7 @@ int stats_page_create(const struct stats_layout *layout, const char *name, struc
 		return -ENOMEM;
 	page->bytes = stats_file_bytes(layout);
 	page->image = MAP_FAILED;
-	page->fd = memfd_create("kvmemu-stats", MFD_CLOEXEC);
+	page->fd = event_move_away(memfd_create("kvmemu-stats", MFD_CLOEXEC));
 	if (page->fd >= 0 && !ftruncate(page->fd, (off_t)page->bytes))
 		page->image = mmap(NULL, page->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, page->fd, 0);
 	if (page->image == MAP_FAILED) {

@@ -3,7 +3,11 @@
  * The counter of a system, and the one offset that all vCPUs of a VM share, whatever the order they are restored in.
  * Part of the tests.
  */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "kvm.h"
 
@@ -248,6 +252,50 @@ static void every_order_of_restoring_gives_one_offset(void)
 	close_fixture(&source);
 }
 
+static atomic_bool stop;
+
+static void *step_on(void *system)
+{
+	while (!atomic_load(&stop))
+		kvmemu_counter_step(system, 1);
+	return NULL;
+}
+
+/* Its system is a copy. A vCPU that waits for the counter is among those that hear of a step. */
+static int use_counter_in_child(struct kvmemu_file *system)
+{
+	struct kvmemu_file *vm, *vcpu;
+
+	alarm(20);
+	kvmemu_counter_set(system, 1000);
+	vm = create_vm(system);
+	vcpu = create_vcpu(vm, 0, 0);
+	set_immediate_exit(vcpu, 1);
+	fails(try_call(vcpu, KVM_RUN, NULL), EINTR);
+	kvmemu_counter_step(system, 234);
+	return kvmemu_counter_read(system) != 1234;
+}
+
+static void a_forks_child_can_step_it_whatever_others_do(void)
+{
+	struct kvmemu_file *system = open_system(NULL);
+	pthread_t thread;
+
+	must(-pthread_create(&thread, NULL, step_on, system));
+	for (unsigned int i = 0; i < 50; i++) {
+		pid_t child = fork();
+		int status = -1;
+
+		if (!child)
+			_exit(use_counter_in_child(system));
+		equal(waitpid(must(child), &status, 0), child);
+		equal(status, 0);
+	}
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	kvmemu_close(system);
+}
+
 int main(void)
 {
 	run(set_and_step_move_it_by_exactly_so_much);
@@ -258,5 +306,6 @@ int main(void)
 	run(other_vms_are_not_moved);
 	run(a_new_vcpu_starts_virtual_time_again);
 	run(every_order_of_restoring_gives_one_offset);
+	run(a_forks_child_can_step_it_whatever_others_do);
 	return check_done();
 }

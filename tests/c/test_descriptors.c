@@ -5,10 +5,13 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "kvm.h"
@@ -203,6 +206,56 @@ static void generic_requests_reach_the_descriptor(void)
 	kvmemu_fd_close(kvm);
 }
 
+static bool is_privileged(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
+
+	must(syscall(SYS_capget, &header, data));
+	return data[0].effective & 1u << CAP_SYS_ADMIN;
+}
+
+/* The rest of what file systems answer is in the conformance script vfs-requests. */
+static void nobody_freezes_a_file_system_through_kvm(void)
+{
+	int kvm = open_kvm(), vm = make(kvm, KVM_CREATE_VM, 0);
+
+	fails(kvmemu_fd_ioctl(kvm, FIFREEZE, 0), is_privileged() ? EOPNOTSUPP : EPERM);
+	fails(kvmemu_fd_ioctl(vm, FIFREEZE, 0), is_privileged() ? EOPNOTSUPP : EPERM);
+	fails(kvmemu_fd_ioctl(kvm, FITHAW, 0), is_privileged() ? EINVAL : EPERM);
+	fails(kvmemu_fd_ioctl(vm, FITHAW, 0), is_privileged() ? EINVAL : EPERM);
+	kvmemu_fd_close(vm);
+	kvmemu_fd_close(kvm);
+}
+
+/* Numbers are the lowest that are free, as on Linux: what the library keeps for itself is out of the way. */
+static void only_what_the_caller_asked_for_takes_low_numbers(void)
+{
+	int first = dup(0), kvm, vm, vcpu, stats, again;
+	struct kvmemu_file *file;
+
+	close(first);
+	kvm = open_kvm();
+	vm = make(kvm, KVM_CREATE_VM, 0);
+	vcpu = make_vcpu(vm, 0);
+	file = kvmemu_fd_file(vcpu);
+	set_immediate_exit(file, 1);
+	fails(kvmemu_fd_ioctl(vcpu, KVM_RUN, 0), EINTR);
+	stats = make(vcpu, KVM_GET_STATS_FD, 0);
+	again = make(vm, KVM_GET_STATS_FD, 0);
+	equal(kvm, first);
+	equal(vm, first + 1);
+	equal(vcpu, first + 2);
+	equal(stats, first + 3);
+	equal(again, first + 4);
+	kvmemu_close(file);
+	kvmemu_fd_close(again);
+	kvmemu_fd_close(stats);
+	kvmemu_fd_close(vcpu);
+	kvmemu_fd_close(vm);
+	kvmemu_fd_close(kvm);
+}
+
 static void no_descriptor_left_creates_nothing(void)
 {
 	int kvm = open_kvm(), vm = make(kvm, KVM_CREATE_VM, 0), vcpu, before;
@@ -285,6 +338,8 @@ int main(void)
 	run(forget_leaves_the_descriptor_open);
 	run(duplicates_share_the_file);
 	run(generic_requests_reach_the_descriptor);
+	run(nobody_freezes_a_file_system_through_kvm);
+	run(only_what_the_caller_asked_for_takes_low_numbers);
 	run(no_descriptor_left_creates_nothing);
 	run(a_child_gets_eio);
 	equal(count_open_descriptors(), before);

@@ -16,7 +16,7 @@ from pathlib import Path
 # Run as a program, this file is not part of a package yet.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from conformance import guests_order, sweep_gic, sweep_gic_addr, sweep_gic_devices
+from conformance import guests_order, sweep_gic, sweep_gic_addr, sweep_gic_devices, sweep_vfs
 from conformance import sweep_gic_busy as busy
 from conformance import sweep_gic_inject as inject
 from conformance import sweep_gic_orders as orders
@@ -94,6 +94,7 @@ def all_scripts() -> dict[str, str]:
         "hardware": states.hardware("pmu"),
         "hardware-aarch32": states.hardware("aarch32"),
         "hardware-sve": states.hardware("all"),
+        "vfs-requests": sweep_vfs.vfs_requests(),
         "guest-order-v3": guests_order.order(3),
         "guest-order-v2": guests_order.order(2),
     }

@@ -30,6 +30,7 @@ DOCUMENT = HERE.parents[1] / "docs" / "conformance.md"
 SUBJECTS = {
     "Descriptors, capabilities, requests": (
         "closing", "enable-cap", "extensions", "system", "stats", "unknown-requests",
+        "vfs-requests",
     ),
     "VMs and memory slots": ("vm-", "ipa-sizes", "memory-slots", "dirty-log"),
     "vCPUs: creation, initialisation": (
