@@ -48,3 +48,10 @@ void kvmemu_guest_calls(struct kvmemu_cpu *cpu, void *context)
 	if (!(context ? kvmemu_cpu_smc(cpu) : kvmemu_cpu_hvc(cpu)))
 		kvmemu_cpu_exit(cpu, KVM_EXIT_HYPERCALL);
 }
+
+void kvmemu_guest_waits(struct kvmemu_cpu *cpu, void *context)
+{
+	(void)context;
+	if (kvmemu_cpu_resets(cpu) || !kvmemu_cpu_wfi(cpu))
+		kvmemu_cpu_exit(cpu, KVM_EXIT_HYPERCALL);
+}

@@ -23,4 +23,7 @@ int kvmemu_guest_eoi(struct kvmemu_file *file, uint32_t intid);
  */
 void kvmemu_guest_calls(struct kvmemu_cpu *cpu, void *context);
 
+/* The same for one that executes WFI. Where CPU_ON has it begin there is none, and KVM_RUN ends at once. */
+void kvmemu_guest_waits(struct kvmemu_cpu *cpu, void *context);
+
 #endif

@@ -30,6 +30,7 @@ RUNNABLE, STOPPED, SUSPENDED = 0, 5, 10
 # What guest_calls.c puts into the guest's memory.
 RAM, DATA = 0x10000, 0x11040
 LOOP, LOOP_A32, LOOP_T32 = 0x10200, 0x10300, 0x10400
+GO_ON = 0x10500
 
 # Function ids.
 PSCI, PSCI64 = 0x84000000, 0xC4000000
@@ -422,6 +423,49 @@ def off() -> Iterator[str]:
     yield "mp 1"
 
 
+def waiting() -> Iterator[str]:
+    """vCPUs that are in KVM_RUN while others switch them off and on."""
+    yield "# stopped: runs once it is switched on"
+    yield from config()
+    yield "wfi 1"
+    yield "waits 1"
+    yield f"hvc 0 {CPU_ON64:x} 1 {GO_ON:x} 7"
+    yield "waits 1"
+    yield "join 1"
+    yield f"get 1 {x(0):x}"
+    yield "# in WFI: an interrupt ends it, a signal ends the run"
+    yield from config()
+    yield f"set-mp 1 {RUNNABLE:x}"
+    yield "wfi 1"
+    yield "waits 1"
+    yield "line 1 1"
+    yield "waits 1"
+    yield "join 1"
+    yield "line 1 0"
+    yield "wfi 1"
+    yield "waits 1"
+    yield "join 1"
+    for state, interrupted in itertools.product((RUNNABLE, SUSPENDED), (False, True)):
+        what = "suspended" if state == SUSPENDED else "in WFI"
+        yield f"# {what}, then stopped and switched on: waits on until an interrupt or signal"
+        yield from config()
+        yield f"set-mp 1 {state:x}"
+        yield "wfi 1"
+        yield "waits 1"
+        yield f"hvc 0 {SYSTEM_RESET:x} 0 0 0"
+        yield f"set-mp 0 {RUNNABLE:x}"
+        yield f"hvc 0 {AFFINITY_INFO:x} 1 0 0"
+        yield f"hvc 0 {CPU_ON64:x} 1 {GO_ON:x} 7"
+        yield f"hvc 0 {AFFINITY_INFO:x} 1 0 0"
+        yield "waits 1"
+        if interrupted:
+            yield "line 1 1"
+            yield "waits 1"
+        yield "join 1"
+        yield "mp 1"
+        yield f"get 1 {x(0):x}"
+
+
 def aarch32() -> Iterator[str]:
     """A guest in AArch32."""
     features = PSCI_0_2 | EL1_32BIT
@@ -479,6 +523,7 @@ SCRIPTS: dict[str, Callable[[], Iterator[str]]] = {
     "cpu-on-arguments": lambda: itertools.chain(cpu_on_targets(), cpu_on_arguments()),
     "affinity": affinity,
     "off": off,
+    "waiting": waiting,
     "aarch32": aarch32,
 }
 

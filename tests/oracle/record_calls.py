@@ -44,9 +44,10 @@ def keep(host: str, name: str, text: str) -> None:
 
 def main() -> None:
     """Ask, and write the files."""
+    sources = [HERE / name for name in ("guest_calls.c", "guest_calls_run.c", "guest_calls_vm.c")]
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "guest_calls"
-        subprocess.run([*COMPILE, "-o", program, HERE / "guest_calls.c"], check=True)
+        subprocess.run([*COMPILE, "-pthread", "-o", program, *sources], check=True)
         for host in HOSTS:
             with Linux(host) as linux:
                 for name in scripts_of(host):

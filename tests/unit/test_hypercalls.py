@@ -9,6 +9,7 @@ import functools
 import mmap
 import signal
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -32,8 +33,10 @@ TIMER_CNT = kvm.KVM_REG_ARM_TIMER_CNT
 DBGVCR32_EL2 = 0x603000000013A038  # not recorded: QEMU does not have it
 RND_CALLS = 200
 ALARM_S = 0.002
+SETTLE_S = 0.05
 MINUS_1 = 0xFFFFFFFFFFFFFFFF
 CALLS = ffi.addressof(lib, "kvmemu_guest_calls")
+WAITS = ffi.addressof(lib, "kvmemu_guest_waits")
 MAY_WAIT = (0x84000001, 0xC4000001, 0x84000002, 0x95C1BA5F)  # CPU_SUSPEND, CPU_OFF
 UNKNOWN = ("on: ffffffffffffffff 0 0 0", "on: ffffffff 0 0 0")
 
@@ -51,6 +54,23 @@ def result_of(call: Callable[[], object]) -> str:
     return "0"
 
 
+class Run(threading.Thread):
+    """KVM_RUN on a thread.
+
+    Attributes:
+        result: 0 or a negative errno, once it has ended.
+    """
+
+    def __init__(self, vcpu: kvmemu.Vcpu) -> None:
+        super().__init__()
+        self.vcpu = vcpu
+        self.result = ""
+        self.start()
+
+    def run(self) -> None:
+        self.result = result_of(self.vcpu.run)
+
+
 class Replay:
     """Does the lines of a recording again."""
 
@@ -60,6 +80,7 @@ class Replay:
         self.ram = mmap.mmap(-1, RAM_BYTES)
         self.vcpus: list[kvmemu.Vcpu] = []
         self.marked: dict[int, dict[int, int]] = {}
+        self.runs: dict[int, Run] = {}
 
     def close(self) -> None:
         self.vm.close()
@@ -114,7 +135,28 @@ class Replay:
     def run(self, vcpu: kvmemu.Vcpu) -> str:
         vcpu.set_guest(None)
         with alarm():
-            result = result_of(vcpu.run)
+            return self.ended(vcpu, result_of(vcpu.run))
+
+    def start_wfi(self, vcpu: kvmemu.Vcpu) -> None:
+        check(lib.kvmemu_set_guest(vcpu.handle(), WAITS, ffi.NULL), "the guest")
+        self.runs[vcpu.id] = Run(vcpu)
+
+    def waits(self, vcpu: kvmemu.Vcpu) -> str:
+        self.runs[vcpu.id].join(SETTLE_S)
+        return str(int(self.runs[vcpu.id].is_alive()))
+
+    def join(self, vcpu: kvmemu.Vcpu) -> str:
+        run = self.runs.pop(vcpu.id)
+        while run.is_alive():
+            assert run.ident is not None
+            with alarm():
+                signal.pthread_kill(run.ident, signal.SIGALRM)
+                run.join(SETTLE_S)
+        if vcpu.exit_reason == kvm.KVM_EXIT_HYPERCALL:
+            return "0 on"
+        return self.ended(vcpu, run.result)
+
+    def ended(self, vcpu: kvmemu.Vcpu, result: str) -> str:
         text = f"{result} exit {vcpu.exit_reason}"
         if vcpu.exit_reason == kvm.KVM_EXIT_SYSTEM_EVENT:
             text += f" event {struct.unpack_from('<I', vcpu.kvm_run, 32)[0]:x}"
@@ -208,13 +250,16 @@ class Replay:
             "smc": lambda v, *x: self.outcome(v, x, smc=True), "sweep": self.sweep,
             "arguments": self.arguments, "flips": self.flips, "rnd": self.rnd, "ptp": self.ptp,
             "diff": self.diff, "dirty": lambda _: self.dirty(),
-            "serror": lambda v: str(int(v.events.serror_pending)),
+            "waits": self.waits, "join": self.join, "serror": lambda v: str(int(v.events.serror_pending)),
             "get": lambda v, name: f"{value_of(v, name):x}", "mp": lambda v: f"{v.mp_state:x}",
         }  # fmt: skip
         if word in answers:
             return answers[word](vcpu, *n)
         if word == "mark":
             self.marked[vcpu.id] = self.registers(vcpu)
+            return None
+        if word == "wfi":
+            self.start_wfi(vcpu)
             return None
         if word == "fill":
             self.fill(vcpu, *n)
