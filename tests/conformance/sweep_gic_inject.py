@@ -194,7 +194,9 @@ def inject(version: int) -> list[str]:
 # ---- who is woken ----
 
 RUN_EXIT = 8  # offset of exit_reason in struct kvm_run
-ALARM_MS = 25
+ASLEEP_MS, AWAKE_MS = 25, 5000  # until the alarm, for those that sleep on and for the others
+NONE: tuple[int, ...] = ()
+FIRST, SECOND, BOTH = (0,), (1,), (0, 1)
 
 
 class Sleepers:
@@ -221,15 +223,13 @@ class Sleepers:
         whose = gic.whose(3, vcpu_id)
         return [put(ICC, whose | 0xC230, mask), put(ICC, whose | 0xC667, 1)]
 
-    def who(self) -> None:
-        """Which of them wakes."""
-        for vcpu_id in self.ids:
-            self.lines += [f"alarm {ALARM_MS}", f"ioctl v{vcpu_id} KVM_RUN 0"]
-        self.lines += [f"peek run{vcpu_id}+{RUN_EXIT} [ u32 0 ]" for vcpu_id in self.ids]
-
-    def step(self, comment: str, *lines: str) -> None:
+    def step(self, comment: str, awake: tuple[int, ...], *lines: str) -> None:
+        """What is done, and which of them wakes then."""
         self.lines += ["", f"# {comment}", *lines]
-        self.who()
+        for vcpu_id in self.ids:
+            ms = AWAKE_MS if vcpu_id in awake else ASLEEP_MS
+            self.lines += [f"alarm {ms}", f"ioctl v{vcpu_id} KVM_RUN 0"]
+        self.lines += [f"peek run{vcpu_id}+{RUN_EXIT} [ u32 0 ]" for vcpu_id in self.ids]
 
 
 def _target(version: int, spi: int, place: int) -> str:
@@ -243,39 +243,49 @@ def wake(version: int) -> list[str]:
     """What makes an interrupt one that a vCPU would take."""
     sleepers = Sleepers(version)
     step = sleepers.step
-    step("nothing pending")
-    step("an edge SPI, not enabled", irq_line(SPI, 0, 36, 1))
-    step("enabled", put(DIST, 0x104, 0x10))
-    step("its priority too low for the mask", *sleepers.interface(0, 0))
-    step("and high enough again", *sleepers.interface(0, 0xF8))
-    step("the priority the mask's", put(DIST, 0x424, 0xF8F8F8F8))
-    step("one step above it", put(DIST, 0x424, 0xF0F0F0F0))
-    step("the distributor off", put(DIST, 0, 0))
-    step("and on", put(DIST, 0, 2 if version == 3 else 1))
-    step("active", put(DIST, 0x304, 0x10))
-    step("not active any more", put(DIST, 0x384, 0x10))
-    step("sent to the other, where it is not queued", _target(version, 36, 1))
-    step("off and on again", put(DIST, 0x184, 0x10), put(DIST, 0x104, 0x10))
+    step("nothing pending", NONE)
+    step("an edge SPI, not enabled", NONE, irq_line(SPI, 0, 36, 1))
+    step("enabled", FIRST, put(DIST, 0x104, 0x10))
+    step("its priority too low for the mask", NONE, *sleepers.interface(0, 0))
+    step("and high enough again", FIRST, *sleepers.interface(0, 0xF8))
+    step("the priority the mask's", NONE, put(DIST, 0x424, 0xF8F8F8F8))
+    step("one step above it", FIRST, put(DIST, 0x424, 0xF0F0F0F0))
+    step("the distributor off", NONE, put(DIST, 0, 0))
+    step("and on", NONE, put(DIST, 0, 2 if version == 3 else 1))
+    step("active", NONE, put(DIST, 0x304, 0x10))
+    step("not active any more", FIRST, put(DIST, 0x384, 0x10))
+    step("sent to the other, where it is not queued", BOTH, _target(version, 36, 1))
+    step("off and on again", SECOND, put(DIST, 0x184, 0x10), put(DIST, 0x104, 0x10))
     off = put(DIST, 0x204, 0) if version == 3 else put(DIST, 0x284, 0x10)
-    step("not pending", off)
-    step("again, for the other now", irq_line(SPI, 0, 36, 1))
-    step("back to the first while pending", _target(version, 36, 0))
-    step("and not pending again", off)
-    step("a level SPI, enabled", put(DIST, 0x104, 1 << 20), irq_line(SPI, 0, 52, 1))
-    step("its line down", irq_line(SPI, 0, 52, 0))
-    step("to nobody", _target(version, 52, 5 if version == 2 else 2), irq_line(SPI, 0, 52, 1))
-    step("its line down again", irq_line(SPI, 0, 52, 0))
+    step("not pending", NONE, off)
+    step("again, for the other now", SECOND, irq_line(SPI, 0, 36, 1))
+    step("back to the first while pending", SECOND, _target(version, 36, 0))
+    step("and not pending again", NONE, off)
+    step("a level SPI, enabled", FIRST, put(DIST, 0x104, 1 << 20), irq_line(SPI, 0, 52, 1))
+    step("its line down", NONE, irq_line(SPI, 0, 52, 0))
+    step(
+        "to nobody",
+        FIRST if version == 2 else NONE,
+        _target(version, 52, 5 if version == 2 else 2),
+        irq_line(SPI, 0, 52, 1),
+    )
+    step("its line down again", NONE, irq_line(SPI, 0, 52, 0))
     group, whose = private(version, sleepers.ids[1])
-    step("a PPI of the other, not enabled", irq_line(PPI, 1, 20, 1))
-    step("enabled", put(group, whose | 0x100, 1 << 20))
-    step("active", put(group, whose | 0x300, 1 << 20))
-    step("down and not active", irq_line(PPI, 1, 20, 0), put(group, whose | 0x380, 1 << 20))
-    step("an SGI", put(group, whose | 0x200, 2))
-    step("of the other group", put(DIST, 8, 0x4B00243B), put(group, whose | 0x80, 0))
-    step("its group's enable off", *_groups_off(version, sleepers.ids[1]))
-    step("active on the first, its target the second", *_active_elsewhere(version))
-    step("and pending on both, for their targets", irq_line(SPI, 0, 60, 1), irq_line(SPI, 0, 56, 1))
-    step("no longer active", put(DIST, 0x384, gic.ONES))
+    step("a PPI of the other, not enabled", NONE, irq_line(PPI, 1, 20, 1))
+    step("enabled", SECOND, put(group, whose | 0x100, 1 << 20))
+    step("active", NONE, put(group, whose | 0x300, 1 << 20))
+    step("down and not active", NONE, irq_line(PPI, 1, 20, 0), put(group, whose | 0x380, 1 << 20))
+    step("an SGI", SECOND, put(group, whose | 0x200, 2))
+    step("of the other group", SECOND, put(DIST, 8, 0x4B00243B), put(group, whose | 0x80, 0))
+    step("its group's enable off", SECOND, *_groups_off(version, sleepers.ids[1]))
+    step("active on the first, its target the second", SECOND, *_active_elsewhere(version))
+    step(
+        "and pending on both, for their targets",
+        BOTH,
+        irq_line(SPI, 0, 60, 1),
+        irq_line(SPI, 0, 56, 1),
+    )
+    step("no longer active", BOTH, put(DIST, 0x384, gic.ONES))
     return [
         *head(
             gic.HOSTS_OF[version],

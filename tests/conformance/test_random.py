@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
+from collections.abc import Sequence
 
 import pytest
 
 from conformance import generator, recordings
 from conformance.backend import Backend
+from conformance.generator.writer import ALARM_MS
 from kvmemu import constants
 from kvmemu.trace.parse import parse
 from kvmemu.trace.replay import differences
@@ -26,7 +29,8 @@ from oracle.linux import Linux, OracleError, is_available
 HEAD_LINES = 2  # the format's version, and the host
 UNANSWERED_MAX = 3  # sequences that Linux may not answer, as when a signal comes too early
 PARSED = 20  # sequences that are looked at without Linux
-AGAIN = 3  # times that a difference has to be seen
+PATIENCE = (1, 4, 16)  # a difference has to be seen with alarms that are so many times later
+ALARM = re.compile(rf"(?m)^alarm {ALARM_MS}$")
 EXAMPLES = int(os.environ.get("KVMEMU_RANDOM", "300"))
 FIRST_SEED = int(os.environ.get("KVMEMU_SEED") or time.time_ns() // 1_000_000)
 
@@ -76,7 +80,7 @@ def shorten(linux: Linux, text: str) -> str:
         while at < len(lines):
             fewer = lines[:at] + lines[at + piece :]
             try:
-                compare(linux, "\n".join(fewer) + "\n")
+                compare(linux, "\n".join(fewer) + "\n", PATIENCE[1:2])
             except Mismatch as mismatch:
                 lines, trace = fewer, mismatch.args[1]
                 continue
@@ -87,11 +91,11 @@ def shorten(linux: Linux, text: str) -> str:
     return trace
 
 
-def compare(linux: Linux, text: str) -> str:
+def compare(linux: Linux, text: str, patience: Sequence[int] = PATIENCE) -> str:
     """Have Linux answer a script, then kvmemu; and again where they differ.
 
     A difference that does not come again is one of time: on a busy machine an alarm may come before
-    what it was to come after.
+    what it was to come after. So it comes later each time.
 
     Returns:
         The trace that Linux answered.
@@ -99,8 +103,8 @@ def compare(linux: Linux, text: str) -> str:
     Raises:
         Mismatch: kvmemu answered otherwise; its arguments are the differences and the trace.
     """
-    for _ in range(AGAIN):
-        trace = linux.run(text)
+    for times in patience:
+        trace = linux.run(ALARM.sub(f"alarm {ALARM_MS * times}", text))
         script = parse(trace, constants.ALL)
         found = list(differences(script, Backend(linux.host)))
         if not found:
