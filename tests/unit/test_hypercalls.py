@@ -250,7 +250,8 @@ class Replay:
             "smc": lambda v, *x: self.outcome(v, x, smc=True), "sweep": self.sweep,
             "arguments": self.arguments, "flips": self.flips, "rnd": self.rnd, "ptp": self.ptp,
             "diff": self.diff, "dirty": lambda _: self.dirty(),
-            "waits": self.waits, "join": self.join, "serror": lambda v: str(int(v.events.serror_pending)),
+            "waits": self.waits, "join": self.join,
+            "serror": lambda v: str(int(v.events.serror_pending)),
             "get": lambda v, name: f"{value_of(v, name):x}", "mp": lambda v: f"{v.mp_state:x}",
         }  # fmt: skip
         if word in answers:
