@@ -49,7 +49,7 @@ python:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y -qq --no-install-recommends python3-dev python3-venv >/dev/null; }
 
-$(STAMP): pyproject.toml setup.py kvmemu/_ffi_build.py $(CORE) $(HEADERS) csrc/bench/bench.c | python
+$(STAMP): pyproject.toml setup.py kvmemu/_ffi_build.py $(CORE) $(HEADERS) $(wildcard csrc/bench/*.c) | python
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	@touch $@

@@ -17,6 +17,7 @@ HEADERS = (
     "csrc/ioctl/guest.h",
     "csrc/reg/names.h",
     "csrc/bench/bench.h",
+    "csrc/bench/world_switch.h",
 )
 # The preload library replaces libc functions: not in a process that imports us.
 SOURCE_DIRS = ("ioctl", "vm", "reg", "timer", "vgic", "switch", "machine", "bench")

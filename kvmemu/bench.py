@@ -3,7 +3,8 @@
 
 Times drift with the machine, ratios much less: each round measures a subject and its baseline one
 right after the other, and the median over the rounds is reported. Time is the thread's CPU time, so
-that what other programs take of the machine does not count. benchmarks/ has the same subjects for
+that what other programs take of the machine does not count; where a batch is so short that it is
+hardly ever interrupted, it is the finest clock's. benchmarks/ has the same subjects for
 pytest-benchmark, and more.
 """
 
@@ -11,15 +12,14 @@ from __future__ import annotations
 
 import fcntl
 import os
-import statistics
 import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
-from kvmemu import bench_vm
+from kvmemu import bench_switch, bench_vm
 from kvmemu import constants as kvm
 from kvmemu._core import ffi, lib
+from kvmemu.bench_result import Result, Samples, Subject, result
 from kvmemu.errors import kvm_error
 from kvmemu.registers import find
 from kvmemu.system import System
@@ -30,45 +30,6 @@ FLOOR = "ioctl.floor"
 FCNTL = "fcntl.ioctl.pipe"
 NR_VCPUS = 16
 SAMPLE_REGISTER = "SCTLR_EL1"
-
-
-@dataclass(frozen=True)
-class Result:
-    """One figure.
-
-    Attributes:
-        name: what was measured.
-        value: nanoseconds, or bytes.
-        unit: what for: "ns/call", "ns/register", "ns/VM", "bytes/vCPU".
-        baseline: the name of the figure it is compared with; None for a baseline.
-        ratio: value over the baseline's, median of the rounds.
-        registers_per_second: of whole VMs: registers and device attributes; None else.
-        state_bytes_per_vcpu: of whole VMs: bytes of values in the state; None else.
-    """
-
-    name: str
-    value: float
-    unit: str
-    baseline: str | None
-    ratio: float | None
-    registers_per_second: float | None = None
-    state_bytes_per_vcpu: float | None = None
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Something to measure. once() returns nanoseconds for each unit of work.
-
-    Attributes:
-        registers, state_bytes: what a unit of work is about: a vCPU's registers, bytes of values.
-    """
-
-    name: str
-    unit: str
-    baseline: str | None
-    once: Callable[[], float]
-    registers: float | None = None
-    state_bytes: float | None = None
 
 
 def _each(total_ns: float, count: int) -> float:
@@ -160,6 +121,7 @@ def subjects(system: System, vcpu: Vcpu, pipe: int, n: int) -> Iterator[Subject]
         yield Subject(
             one.name, "ns/vCPU", one.baseline, one.once, one.registers, one.state_bytes
         )
+    yield from bench_switch.subjects(max(5, n // 200), FLOOR)
 
 
 def _irq_subjects(system: System, n: int) -> Iterator[Subject]:
@@ -183,12 +145,14 @@ def _irq_subjects(system: System, n: int) -> Iterator[Subject]:
 
 def _chosen(all_subjects: list[Subject], names: Sequence[str]) -> list[Subject]:
     """Those whose names begin with one of the names, and the baselines that they need."""
-    for name in names:
-        if not any(subject.name.startswith(name) for subject in all_subjects):
-            known = ", ".join(subject.name for subject in all_subjects)
-            raise ValueError(f"no measurement is called {name!r}; there are {known}")
-    chosen = {s.name for s in all_subjects if not names or s.name.startswith(tuple(names))}
-    chosen |= {s.baseline for s in all_subjects if s.name in chosen and s.baseline}
+    beginnings = tuple(name.replace("-", "_") for name in names)
+    for name, beginning in zip(names, beginnings, strict=True):
+        if not any(subject.name.startswith(beginning) for subject in all_subjects):
+            known = dict.fromkeys(".".join(s.name.split(".")[:2]) for s in all_subjects)
+            raise ValueError(f"no measurement is called {name!r}; there are {', '.join(known)}")
+    chosen = {s.name for s in all_subjects if not names or s.name.startswith(beginnings)}
+    needed = [(s.baseline, s.same_bytes) for s in all_subjects if s.name in chosen]
+    chosen |= {name for pair in needed for name in pair if name}
     return [subject for subject in all_subjects if subject.name in chosen]
 
 
@@ -200,8 +164,8 @@ def measure(
     Args:
         rounds: how often; the median is taken.
         calls: calls in C a round and subject; a tenth of them from Python.
-        names: beginnings of the names of what to measure; none stands for everything. Baselines
-            of what is measured are measured too.
+        names: beginnings of the names of what to measure, where "-" is as good as "_"; none
+            stands for everything. Baselines of what is measured are measured too.
 
     Raises:
         ValueError: there is nothing of such a name.
@@ -212,24 +176,11 @@ def measure(
             vcpu = vm.create_vcpu()
             vcpu.init()
             all_subjects = _chosen(list(subjects(system, vcpu, reader, calls)), names)
-            times: dict[str, list[float]] = {subject.name: [] for subject in all_subjects}
+            times: dict[str, list[Samples]] = {subject.name: [] for subject in all_subjects}
             for _ in range(rounds):
                 for subject in all_subjects:
                     times[subject.name].append(subject.once())
     finally:
         os.close(reader)
         os.close(writer)
-    return [_result(subject, times) for subject in all_subjects]
-
-
-def _result(subject: Subject, times: dict[str, list[float]]) -> Result:
-    mine = times[subject.name]
-    ratio = None
-    if subject.baseline is not None:
-        pairs = zip(mine, times[subject.baseline], strict=True)
-        ratio = statistics.median(value / base for value, base in pairs)
-    value = statistics.median(mine)
-    rate = None if subject.registers is None else subject.registers * 1e9 / value
-    return Result(
-        subject.name, value, subject.unit, subject.baseline, ratio, rate, subject.state_bytes
-    )
+    return [result(subject, times) for subject in all_subjects]

@@ -23,6 +23,10 @@ class KvmError(OSError):
         self.call = call
 
 
+class ChartError(Exception):
+    """A chart that cannot be drawn, in a sentence."""
+
+
 class HostError(ValueError):
     """A host profile that does not exist or cannot be used, in a sentence."""
 

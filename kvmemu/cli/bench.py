@@ -6,12 +6,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from kvmemu import bench as benchmark
+from kvmemu import bench_chart
+from kvmemu.bench_result import Result
+from kvmemu.cli import bench_tables
 
 # docs/benchmarks.md says where these come from.
 TARGETS = {
@@ -25,6 +29,7 @@ TARGETS = {
 }
 # Of values, not of ratios.
 LIMITS = {"vcpu.memory": 16 << 10}
+PIPE_COLUMNS = 136
 
 
 @click.command()
@@ -36,8 +41,14 @@ LIMITS = {"vcpu.memory": 16 << 10}
     show_default=True,
     help="Rounds to take.",
 )
+@click.option(
+    "--chart",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also draw the world switch: FILE.svg, .png or .pdf. Needs kvmemu[plot].",
+)
 @click.argument("names", nargs=-1)
-def bench(as_json: bool, rounds: int, names: tuple[str, ...]) -> None:
+def bench(as_json: bool, rounds: int, chart: Path | None, names: tuple[str, ...]) -> None:
     """Measure what calls cost, beside baselines of the same run.
 
     NAMES (beginnings of names, such as one_reg) choose what is measured. Times differ from machine
@@ -47,18 +58,28 @@ def bench(as_json: bool, rounds: int, names: tuple[str, ...]) -> None:
     Examples:
       kvmemu bench
       kvmemu bench --json one_reg
+      kvmemu bench world-switch --chart world-switch.svg
     """
+    if chart is not None:
+        bench_chart.check(chart, names)
     try:
         results = benchmark.measure(rounds, names=names)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    if chart is not None:
+        bench_chart.draw(results, chart)
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(result) for result in results], indent=2))
         return
-    Console(width=None if sys.stdout.isatty() else 136).print(_table(results))
+    console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS, highlight=False)
+    plain = [result for result in results if result.distribution is None]
+    if plain:
+        console.print(_table(plain))
+    for part in bench_tables.parts(results):
+        console.print(part)
 
 
-def _table(results: list[benchmark.Result]) -> Table:
+def _table(results: list[Result]) -> Table:
     table = Table("what", "figure", "", "baseline", "ratio", "target", "registers/s", "state bytes")
     for column in (1, 4, 5, 6, 7):
         table.columns[column].justify = "right"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from kvmemu.errors import HostError, KvmError, RestoreError, StateFileError
+from kvmemu.errors import ChartError, HostError, KvmError, RestoreError, StateFileError
 from kvmemu.trace.statements import TraceError
 
 
@@ -14,7 +14,7 @@ def sentence_of(error: Exception) -> str | None:
         One sentence; empty if there is nobody to tell (a broken pipe); None for what is no error of
         the user's or the machine's, but a bug.
     """
-    if isinstance(error, (HostError, RestoreError, StateFileError, TraceError)):
+    if isinstance(error, (ChartError, HostError, RestoreError, StateFileError, TraceError)):
         return str(error)
     if isinstance(error, UnicodeDecodeError):
         return "the input is not text in UTF-8"

@@ -46,6 +46,7 @@ OPTIONS = {
     "--intid": ["-1", "x", "99999"],
     "--arch": ["arm", "x"],
     "--rounds": ["0", "-1", "x"],
+    "--chart": ["", "x", "x.gif", "directory", "none/x.svg"],
     "--frame": ["x", "gicc"],
     "--nr-irqs": ["-1", "0", "64", "99999999999", "1024"],
 }

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: MIT
+"""The world switch's figures: which there are, that they are whole, and charts. None is judged."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from kvmemu._core import lib
+
+import kvmemu
+from kvmemu import bench, bench_chart, bench_switch, cli
+from kvmemu.bench_result import Result as Figure
+from kvmemu.bench_result import clock
+from kvmemu.errors import ChartError
+
+QUICK = {"rounds": 1, "calls": 1000}
+CASES = ["lr0", "lr1", "lr4", "lr16", "lr0of16", "lr1of16", "lr4of16"]
+STORAGES = ["reverse", "ascending", "used"]
+SWITCHES = {
+    f"world_switch.{gic}.{case}.{storage}{part}"
+    for gic in ("v2", "v3")
+    for case in CASES
+    for storage in STORAGES
+    for part in ("", ".save", ".restore")
+}
+COLD = {
+    f"world_switch.v3.{case}.{storage}.{part}.cold"
+    for case in ("lr4", "lr16")
+    for storage in STORAGES
+    for part in ("save", "restore")
+}
+ENTRY_EXITS = {f"world_switch.entry_exit.{spis}" for spis in (0, 1, 4, 16)}
+IRQS = {"irq.roundtrip.1vcpu", "irq.roundtrip.2vcpu", "irq.ping_pong.2vcpu"}
+
+
+@pytest.fixture(scope="module")
+def figures() -> dict[str, Figure]:
+    """All of them, quickly."""
+    results = bench.measure(**QUICK, names=["world-switch", "irq.roundtrip", "irq.ping"])
+    found = {result.name: result for result in results}
+    assert len(found) == len(results)
+    return found
+
+
+def run(*args: str) -> Result:
+    return CliRunner().invoke(cli.program, ["bench", *args], prog_name="kvmemu")
+
+
+def test_names_are_these(figures: dict[str, Figure]) -> None:
+    copies = {name for name in figures if name.startswith("world_switch.memcpy.")}
+    assert set(figures) == SWITCHES | COLD | ENTRY_EXITS | IRQS | copies | {"ioctl.floor"}
+
+
+def test_switches_have_their_baselines(figures: dict[str, Figure]) -> None:
+    for name in SWITCHES | COLD:
+        figure = figures[name]
+        part = name.removeprefix("world_switch.").split(".", 3)[3:]
+        assert figure.baseline == ".".join(["world_switch.memcpy.128", *part])
+        assert figure.baseline in figures
+        assert figure.same_bytes in figures
+        assert figure.ratio is not None
+        assert figure.ratio > 0
+        assert figure.same_bytes_ratio is not None
+        assert figure.same_bytes_ratio > 0
+
+
+def test_distributions_are_in_order(figures: dict[str, Figure]) -> None:
+    alone = 0
+    for figure in figures.values():
+        of = figure.distribution
+        assert figure.value > 0
+        if of is None or figure.cycles is None:
+            alone += figure.name in {"ioctl.floor", "irq.roundtrip.2vcpu"}
+            continue
+        assert 0 < of.min <= of.p10 <= of.median <= of.p90 <= of.p99 <= of.max
+        assert of.samples >= 5
+        assert figure.value == of.median
+        assert figure.cycles.median == pytest.approx(of.median * 1e-9 * figure.cycles.hz)
+        assert figure.cycles.clock == clock().name
+    assert 1 <= alone <= 2  # two vCPUs may never be at work at once
+
+
+def test_interrupts_a_second(figures: dict[str, Figure]) -> None:
+    one, two = figures["irq.roundtrip.1vcpu"], figures["irq.roundtrip.2vcpu"]
+    assert one.per_second == pytest.approx(1e9 / one.value)
+    if two.distribution is not None:
+        assert two.per_second == pytest.approx(2e9 / two.value)
+
+
+def test_the_same_bytes_are_what_is_moved(figures: dict[str, Figure]) -> None:
+    # HCR, VMCR, MISR, EISR, ELRSR and AP0R; on a GICv3 AP1R; the list registers.
+    assert figures["world_switch.v2.lr16.reverse"].same_bytes == "world_switch.memcpy.160"
+    assert figures["world_switch.v3.lr16.reverse"].same_bytes == "world_switch.memcpy.164"
+    assert figures["world_switch.v3.lr4.reverse"].same_bytes == "world_switch.memcpy.68"
+    assert figures["world_switch.v3.lr4of16.used"].same_bytes == "world_switch.memcpy.68"
+    assert figures["world_switch.v3.lr0of16.used"].same_bytes == "world_switch.memcpy.36"
+
+
+def test_hyphen_or_underscore() -> None:
+    names = [
+        {result.name for result in bench.measure(**QUICK, names=[f"world{sep}switch.v3.lr16.used"])}
+        for sep in "-_"
+    ]
+    assert names[0] == names[1]
+    assert "world_switch.v3.lr16.used.save.cold" in names[0]
+    assert "world_switch.v3.lr16.reverse" not in names[0]
+
+
+def test_the_clock_is_one() -> None:
+    own = clock()
+    assert own.name in {"TSC", "CNTVCT_EL0", "CLOCK_MONOTONIC"}
+    assert own.hz >= 1e6
+    assert own.step >= 1
+    assert own.core_hz > 1e8
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("gic", 1), ("gic", 4), ("list_registers", 0), ("list_registers", 17), ("in_use", 5),
+     ("storage", 3), ("part", 5)],
+)  # fmt: skip
+def test_a_switch_that_there_is_not(field: str, value: int) -> None:
+    which = bench_switch.which_switch(3, "lr4", "reverse")
+    setattr(which, field, value)
+    ticks = kvmemu._core.ffi.new("double[]", 1)
+    assert lib.kvmemu_bench_world_switch(which, ticks, 1) == -errno.EINVAL
+
+
+def test_exits_with_other_interrupts_than_said_are_told() -> None:
+    machine = bench_switch.running(1, 2)
+    machine.vm.spi(bench_switch.FIRST_SPI, True)
+    ticks = kvmemu._core.ffi.new("double[]", 1)
+    handle = machine.vm.vcpus[0].handle()
+    assert lib.kvmemu_bench_entry_exit(handle, 2, ticks, 1) == -errno.ENODATA
+    assert lib.kvmemu_bench_entry_exit(handle, 1, ticks, 1) == 0
+
+
+@pytest.mark.parametrize("vcpus", [1, 2])
+def test_interrupts_that_do_not_come_are_told(vcpus: int) -> None:
+    machine = bench_switch.running(vcpus, vcpus)
+    assert machine.vm.gic is not None
+    machine.vm.gic.dist["GICD_ICENABLER1"] = 1  # the first SPI
+    with pytest.raises(kvmemu.KvmError) as error:
+        bench_switch.roundtrip_samples(machine, 5)
+    assert error.value.errno == errno.EIO
+
+
+def test_json_is_a_list_of_figures() -> None:
+    result = run("--json", "--rounds", "1", "world-switch.v3.lr16")
+    assert result.exit_code == 0
+    rows: list[dict[str, Any]] = json.loads(result.stdout)
+    by_name = {row["name"]: row for row in rows}
+    row = by_name["world_switch.v3.lr16.reverse"]
+    assert row["baseline"] == "world_switch.memcpy.128"
+    assert row["unit"] == "ns/switch"
+    assert set(row["distribution"]) == {"samples", "min", "p10", "median", "p90", "p99", "max"}
+    assert set(row["cycles"]) == {"clock", "hz", "median", "min", "core"}
+    assert "world_switch.v3.lr16.used.save" in by_name
+    assert "world_switch.v3.lr16.ascending.restore" in by_name
+
+
+def test_tables() -> None:
+    result = run("--rounds", "1", "world-switch", "irq.roundtrip.1")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    for gic in ("v2", "v3"):
+        for case in CASES:
+            rows = [line.split("│") for line in lines if f"│ {gic} " in line]
+            kept = [row[4].strip() for row in rows if row[2].strip() == case and "/" in row[3]]
+            assert kept == STORAGES
+    assert clock().name in result.stdout
+    assert any("entry_exit.16" in line for line in lines)
+    assert any("irq.roundtrip.1vcpu" in line for line in lines)
+
+
+@pytest.fixture(scope="module")
+def _matplotlib() -> None:
+    pytest.importorskip("matplotlib")
+
+
+@pytest.mark.usefixtures("_matplotlib")
+@pytest.mark.parametrize("name", ["a.svg", "a.png", "a.pdf"])
+def test_chart(figures: dict[str, Figure], tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    bench_chart.check(path)
+    bench_chart.draw(list(figures.values()), path)
+    beginning = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}[path.suffix]
+    assert path.read_bytes().startswith(beginning)
+
+
+@pytest.mark.usefixtures("_matplotlib")
+def test_chart_of_a_part(tmp_path: Path) -> None:
+    path = tmp_path / "a.svg"
+    result = run("--rounds", "1", "--chart", str(path), "world-switch.v3.lr16.used")
+    assert result.exit_code == 0
+    text = path.read_text()
+    assert "save, used" in text
+    assert "save, reverse" not in text
+
+
+def test_chart_without_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    result = run("--chart", str(tmp_path / "a.svg"))
+    assert result.exit_code == 2
+    assert "pip install 'kvmemu[plot]'" in result.output
+
+
+@pytest.mark.parametrize(
+    ("path", "names", "why"),
+    [
+        ("a.gif", [], "drawn as .svg"),
+        ("a", [], "drawn as .svg"),
+        ("none/a.svg", [], "no such directory"),
+        ("a.svg", ["one_reg"], "name that, too"),
+    ],
+)
+def test_charts_that_cannot_be(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, path: str, names: Sequence[str], why: str
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
+    with pytest.raises(ChartError, match=why):
+        bench_chart.check(tmp_path / path, names)
+    assert run("--chart", str(tmp_path / path), *names).exit_code == 2
+
+
+def test_chart_of_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    with pytest.raises(ChartError, match="nothing to draw"):
+        bench_chart.draw([], tmp_path / "a.svg")
