@@ -23,6 +23,7 @@ from kvmemu.descriptors import close, dup, ioctl, open, pread
 from kvmemu.errors import HostError, KvmError
 from kvmemu.gic import VgicV2, VgicV3
 from kvmemu.gic_irq import Irq
+from kvmemu.guest_steps import Steps
 from kvmemu.hosts import host_names
 from kvmemu.injection import Msi
 from kvmemu.registers import Register, describe, find
@@ -38,6 +39,7 @@ __all__ = [
     "KvmError",
     "Msi",
     "Register",
+    "Steps",
     "System",
     "Vcpu",
     "VcpuEvents",

@@ -83,6 +83,19 @@ bool cpu_was_trapped(struct kvmemu_cpu *cpu)
 	return true;
 }
 
+int cpu_go_on(struct kvmemu_cpu *cpu, uint64_t data)
+{
+	struct vcpu *vcpu = cpu_vcpu(cpu);
+
+	if (vcpu_may_go_on(vcpu)) {
+		cpu_enter(vcpu);
+		return 0;
+	}
+	cpu->trapped = true;
+	cpu->data = data;
+	return leave(cpu, CPU_KICKED);
+}
+
 int cpu_wfi(struct kvmemu_cpu *cpu)
 {
 	struct vcpu *vcpu = cpu_vcpu(cpu);
@@ -219,13 +232,7 @@ static int access_device(struct kvmemu_cpu *cpu, uint64_t ipa, uint32_t bytes, b
 		return cpu_leave_with(cpu, 0);
 	}
 	vcpu->counts->mmio_exit_kernel++;
-	if (!vcpu_may_go_on(vcpu)) {
-		cpu->trapped = true;
-		cpu->data = *value;
-		return leave(cpu, CPU_KICKED);
-	}
-	cpu_enter(vcpu);
-	return 0;
+	return cpu_go_on(cpu, *value);
 }
 
 static int access_gicv(struct vcpu *vcpu, uint64_t ipa, bool write, uint64_t *value)

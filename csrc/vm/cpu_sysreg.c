@@ -65,6 +65,21 @@ static int send_sgi(struct kvmemu_cpu *cpu, enum sysreg reg, uint64_t value)
 	return 0;
 }
 
+/*
+ * ICC_SRE_EL1 traps while a guest has a GICv3, whatever the host could do without system registers: it reads as KVM's
+ * vgic_sre, and keeps nothing. Source: access_gic_sre().
+ */
+static int access_sre(struct kvmemu_cpu *cpu, bool write, uint64_t *value)
+{
+	struct vcpu *vcpu = cpu_vcpu(cpu);
+
+	cpu_exit(vcpu);
+	if (!write)
+		*value = ICC_SRE_SRE | ICC_SRE_DFB | ICC_SRE_DIB;
+	cpu_enter(vcpu);
+	return 0;
+}
+
 static int access_icc(struct kvmemu_cpu *cpu, enum sysreg reg, bool write, uint64_t *value)
 {
 	struct vcpu *vcpu = cpu_vcpu(cpu);
@@ -74,6 +89,8 @@ static int access_icc(struct kvmemu_cpu *cpu, enum sysreg reg, bool write, uint6
 		return -ENOENT;
 	if (is_sgi(reg))
 		return write ? send_sgi(cpu, reg, *value) : -ENOENT;
+	if (reg == SR_ICC_SRE_EL1)
+		return access_sre(cpu, write, value);
 	lock_take(&vcpu->guest_lock);
 	err = write ? icv_write(&vcpu->pcpu->vif, reg, *value) : icv_read(&vcpu->pcpu->vif, reg, value);
 	if (!err)
@@ -118,17 +135,49 @@ static int write_other(struct vcpu *vcpu, enum sysreg reg, uint64_t value)
 	return 0;
 }
 
+/* A timer that KVM emulates traps: on hosts without VHE the physical one. Its counter does not. */
+static bool timer_traps(const struct vcpu *vcpu, enum sysreg reg)
+{
+	return reg >= SR_CNTP_TVAL_EL0 && reg <= SR_CNTP_CVAL_EL0 && !timer_is_mapped(vcpu, TIMER_PHYSICAL);
+}
+
+static int access_timer(struct kvmemu_cpu *cpu, enum sysreg reg, bool write, uint64_t *value)
+{
+	struct vcpu *vcpu = cpu_vcpu(cpu);
+	bool traps = timer_traps(vcpu, reg);
+	int err;
+
+	if (traps)
+		cpu_exit(vcpu);
+	err = write ? timer_guest_write(vcpu, reg, *value) : timer_guest_read(vcpu, reg, value);
+	return traps ? cpu_go_on(cpu, *value) : err;
+}
+
+/* ISR_EL1: I and F. */
+static uint64_t isr_of_lines(unsigned int lines)
+{
+	return (lines & CPU_LINE_IRQ ? 1u << 7 : 0) | (lines & CPU_LINE_FIQ ? 1u << 6 : 0);
+}
+
 int cpu_read_sysreg(struct kvmemu_cpu *cpu, uint16_t encoding, uint64_t *value)
 {
 	enum sysreg reg = sysreg_find(encoding);
 	struct vcpu *vcpu = cpu_vcpu(cpu);
 
+	if (cpu_was_trapped(cpu)) {
+		*value = cpu->data;
+		return 0;
+	}
 	if (!cpu_begin(cpu))
 		return CPU_LEAVE;
 	if (is_icc(reg))
 		return access_icc(cpu, reg, false, value);
 	if (timer_guest_has(reg))
-		return timer_guest_read(vcpu, reg, value);
+		return access_timer(cpu, reg, false, value);
+	if (reg == SR_ISR_EL1) {
+		*value = isr_of_lines(cpu_lines(cpu));
+		return 0;
+	}
 	if (reg == SR_NONE)
 		return -ENOENT;
 	return read_other(vcpu, reg, value);
@@ -139,12 +188,14 @@ int cpu_write_sysreg(struct kvmemu_cpu *cpu, uint16_t encoding, uint64_t value)
 	enum sysreg reg = sysreg_find(encoding);
 	struct vcpu *vcpu = cpu_vcpu(cpu);
 
+	if (cpu_was_trapped(cpu))
+		return 0;
 	if (!cpu_begin(cpu))
 		return CPU_LEAVE;
 	if (is_icc(reg))
 		return access_icc(cpu, reg, true, &value);
 	if (timer_guest_has(reg))
-		return timer_guest_write(vcpu, reg, value);
+		return access_timer(cpu, reg, true, &value);
 	if (reg == SR_NONE)
 		return -ENOENT;
 	return write_other(vcpu, reg, value);

@@ -11,6 +11,12 @@ bool cpu_begin(struct kvmemu_cpu *cpu);
 /* True if it was executed before, and needs only to be completed. */
 bool cpu_was_trapped(struct kvmemu_cpu *cpu);
 
+/*
+ * Back into the guest, behind an instruction that was executed outside of it and loaded data; CPU_LEAVE if there is
+ * something to do first.
+ */
+int cpu_go_on(struct kvmemu_cpu *cpu, uint64_t data);
+
 /* KVM_RUN ends with this: CPU_LEAVE. */
 int cpu_leave_with(struct kvmemu_cpu *cpu, int result);
 

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import Protocol
 
 from kvmemu.trace.memory import libc_ioctl, map_descriptor
+from kvmemu.trace.run_guest import Steps
 
 
 class Backend(Protocol):
@@ -30,6 +32,9 @@ class Backend(Protocol):
     def read(self, fd: int, size: int, offset: int) -> bytes:
         """The bytes that pread(2) finds."""
 
+    def guest(self, fd: int) -> Steps:
+        """What the guest of a vCPU executes. Raises OSError if it cannot be told."""
+
 
 class KvmemuModule(Protocol):
     """The functions of the kvmemu package that KvmemuBackend calls."""
@@ -48,6 +53,9 @@ class KvmemuModule(Protocol):
 
     def pread(self, fd: int, count: int, offset: int, /) -> bytes:
         """pread(2) on a descriptor of kvmemu."""
+
+    def Steps(self, fd: int, /) -> Steps:
+        """The guest of a vCPU of kvmemu."""
 
 
 class LinuxBackend:
@@ -70,6 +78,10 @@ class LinuxBackend:
 
     def read(self, fd: int, size: int, offset: int) -> bytes:
         return os.pread(fd, size, offset)
+
+    def guest(self, fd: int) -> Steps:  # noqa: ARG002 - as the protocol has it
+        """Its guests are machine code, which the replayer in tests/oracle assembles."""
+        raise OSError(errno.ENOSYS, "use tests/oracle/replay.c for scripts whose guests act")
 
 
 class KvmemuBackend:
@@ -103,3 +115,6 @@ class KvmemuBackend:
 
     def read(self, fd: int, size: int, offset: int) -> bytes:
         return self._module.pread(fd, size, offset)
+
+    def guest(self, fd: int) -> Steps:
+        return self._module.Steps(fd)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import signal
 import threading
@@ -22,6 +23,7 @@ from kvmemu.trace.format import format_answer, format_statement, with_answers
 from kvmemu.trace.guest import Guest, same_ends
 from kvmemu.trace.memory import Memory, libc_ioctl
 from kvmemu.trace.parse import CREATING_REQUESTS
+from kvmemu.trace.run_guest import RUN_BYTES, VcpuGuest, do_lists
 
 _U64 = (1 << 64) - 1
 
@@ -84,6 +86,8 @@ class _Run:
         self._mappings: dict[str, _Mapping] = {}
         self._open: list[int] = []
         self._eventfds: set[int] = set()  # which no backend knows
+        self._guests: list[VcpuGuest] = []  # they live as long as their vCPUs
+        self._vcpus: dict[int, VcpuGuest] = {}  # by the numbers of their descriptors
         self._started: dict[str, Background] = {}
         self._creating = {
             script.constants[name] for name in CREATING_REQUESTS if name in script.constants
@@ -165,13 +169,17 @@ class _Run:
     def _run_dup(self, statement: st.Dup) -> st.Answer:
         fd = self._fd(statement.fd)
         if fd not in self._eventfds:
-            return self._created(statement.created, lambda: self._backend.dup(fd))
+            answer = self._created(statement.created, lambda: self._backend.dup(fd))
+            if fd in self._vcpus:
+                self._vcpus[self._fd(statement.created)] = self._vcpus[fd]
+            return answer
         answer = self._created(statement.created, lambda: os.dup(fd))
         self._eventfds.add(self._fd(statement.created))
         return answer
 
     def _run_close(self, statement: st.Close) -> st.Answer:
         fd = self._fds.pop(statement.fd, -1)
+        self._vcpus.pop(fd, None)
         if fd in self._open:
             self._open.remove(fd)
         return st.Answer(self._call(lambda: self._close_fd(fd)))
@@ -269,8 +277,38 @@ class _Run:
 
     # ---- guests ----
 
+    def _guest_of(self, name: str, line: int) -> VcpuGuest:
+        """The guest of a vCPU, by any of its descriptors' names."""
+        fd = self._fd(name)
+        guest = self._vcpus.get(fd)
+        if guest is None:
+            try:
+                steps = self._backend.guest(fd)
+                run = self._backend.mmap(fd, RUN_BYTES, 0)
+            except OSError as error:
+                why = "only a vCPU that was created has a guest"
+                raise st.TraceError(line, why) from error
+            self._memory.adopt(run, RUN_BYTES)
+            guest = VcpuGuest(steps, run, self._memory, self._constants)
+            self._vcpus[fd] = guest
+            self._guests.append(guest)
+        return guest
+
     def _run_guest(self, statement: Guest) -> st.Answer:
-        raise st.TraceError(statement.first_line, "guests do not act here yet")
+        guests = []
+        for each in statement.lists:
+            guest = self._guest_of(each.fd, statement.first_line)
+            if each.operations is not None:
+                guest.begin(each.operations)
+            elif not guest.has_list:
+                why = "this vCPU has no list to go on with"
+                raise st.TraceError(statement.first_line, why)
+            guests.append(guest)
+        kvm_run = self._constant("KVM_RUN")
+        calls = [
+            functools.partial(self._ioctl, each.fd, kvm_run, 0) for each in statement.lists
+        ]
+        return do_lists(guests, calls)
 
     # ---- vCPUs that run while the script goes on ----
 

@@ -6,12 +6,14 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import threading
 
 import kvmemu
 from kvmemu.constants import KVM_RUN
 from kvmemu.trace.backends import KvmemuBackend
 
 ALARM_AGAIN_S = 0.1
+RUN_LIMIT_S = 10.0  # after which a KVM_RUN that no alarm is to end is interrupted all the same
 
 
 class Backend(KvmemuBackend):
@@ -31,4 +33,15 @@ class Backend(KvmemuBackend):
         if request == KVM_RUN and callable(signal.getsignal(signal.SIGALRM)):
             left, _ = signal.getitimer(signal.ITIMER_REAL)
             signal.setitimer(signal.ITIMER_REAL, left or ALARM_AGAIN_S, ALARM_AGAIN_S)
+        elif request == KVM_RUN and threading.current_thread() is threading.main_thread():
+            return self._limited_run(fd, arg)
         return super().ioctl(fd, request, arg)
+
+    def _limited_run(self, fd: int, arg: int) -> int:
+        before = signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.setitimer(signal.ITIMER_REAL, RUN_LIMIT_S, ALARM_AGAIN_S)
+        try:
+            return super().ioctl(fd, KVM_RUN, arg)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)

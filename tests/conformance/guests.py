@@ -31,6 +31,13 @@ IGROUPR, ISENABLER, ICENABLER, ISPENDR, ICPENDR = 0x80, 0x100, 0x180, 0x200, 0x2
 ISACTIVER, ICACTIVER, IPRIORITYR, ITARGETSR, ICFGR = 0x300, 0x380, 0x400, 0x800, 0xC00
 GICD_SGIR, IROUTER = 0xF00, 0x6000
 
+# of the CPU interface, as device attributes have them
+V2_CPUIF = {"CTLR": 0x00, "PMR": 0x04, "BPR0": 0x08, "BPR1": 0x1C, "APR": 0xD0}
+V3_CPUIF = {
+    "PMR": 0xC230, "BPR0": 0xC643, "AP0R0": 0xC644, "AP1R0": 0xC648, "BPR1": 0xC663,
+    "CTLR": 0xC664, "SRE": 0xC665, "IGRPEN0": 0xC666, "IGRPEN1": 0xC667,
+}  # fmt: skip
+
 
 def attr(fd: str, what: str, group: str, number: int | str, value: str = "0") -> str:
     """A line that gets or sets a device attribute. value: a block, or 0."""
@@ -78,6 +85,12 @@ class Cpuif:
     def deactivate(self, value: int | str) -> str:
         return self._write("DIR", 0x1000, value)
 
+    def end_if_running(self, intid: int) -> str:
+        """End of interrupt; on a GICv2, which leaves open what becomes of it else, if one runs."""
+        if self.version == 3:
+            return self.eoi(intid)
+        return f"repeat 1 [ {self._read('', 0xD0)} -> r; until $r 0; {self.eoi(intid)} ]"
+
     def running(self) -> str:
         return self._read("RPR", 0x14)
 
@@ -90,6 +103,13 @@ class Cpuif:
     def binary_point(self, value: int, group: int = 1) -> str:
         """GICv2: of group 0, which holds for group 1 too where CBPR is set; else ABPR."""
         return self._write(f"BPR{group}", 0x1C if group else 0x08, value)
+
+    def binary_points(self) -> list[str]:
+        """Of group 0, of group 1."""
+        return [self._read("BPR0", 0x08), self._read("BPR1", 0x1C)]
+
+    def read_mask(self) -> str:
+        return self._read("PMR", 0x04)
 
     def active_priorities(self) -> list[str]:
         if self.version == 2:
@@ -106,11 +126,19 @@ class Cpuif:
             self._write("IGRPEN1", 0, 1),
         ]
 
-    def ack_all(self, *, eoi: bool = True, group: int = 1, times: int = ACK_MAX) -> str:
-        """Acknowledges until there is nothing; what runs shows each time."""
+    def ack_all(
+        self, *, eoi: bool = True, group: int = 1, times: int = ACK_MAX, leave: bool = False
+    ) -> str:
+        """Acknowledges until there is nothing; what runs shows each time.
+
+        leave: the hypervisor gets its turn after each end, which a maintenance interrupt gives it
+        only some time later.
+        """
         body = [self.ack("irq", group), f"until $irq {SPURIOUS}", self.running()]
         if eoi:
             body.append(self.eoi("$irq", group))
+        if leave:
+            body.append(f"load {DIST + 8:#x} 4")
         return f"repeat {times} [ {'; '.join(body)} ]"
 
 
@@ -201,29 +229,50 @@ class Machine:
         groups = self.set_bits(IGROUPR, intids) if self.version == 3 else []
         return [f"store {DIST:#x} 4 {on:#x}", self.cpuif.mask(0xFF), *self.cpuif.control(), *groups]
 
+    def clear(self, intids: Iterable[int]) -> list[str]:
+        """Nothing pending, nothing active, no active priorities: lines."""
+        intids = list(intids)
+        names = ("AP0R0", "AP1R0") if self.version == 3 else ("APR",)
+        ops = [*self.set_bits(ICPENDR, intids), *self.set_bits(ICACTIVER, intids)]
+        return [self.guest(*ops), *(self.set_cpuif(name, 0) for name in names)]
+
     # ---- what user space sees ----
+
+    def put(self, offset: int, intid: int, value: int, vcpu: int = 0) -> str:
+        """A distributor's or redistributor's word, written by user space."""
+        group, number = self._word(offset, intid, vcpu)
+        return attr(f"gic{self.mark}", "SET", group, number, f"[ u32 {value:#x} ]")
+
+    def _word(self, offset: int, intid: int, vcpu: int) -> tuple[str, int]:
+        """Group and number of a device attribute."""
+        if self.version == 3 and intid < 32:
+            return "REDIST_REGS", vcpu << 32 | SGI_FRAME + offset
+        return "DIST_REGS", vcpu << 32 | offset + intid // 32 * 4
 
     def see(self, offset: int, intid: int = 32, vcpu: int = 0) -> str:
         """A distributor's or redistributor's word, read by user space."""
-        gic = f"gic{self.mark}"
-        if self.version == 3 and intid < 32:
-            number = vcpu << 32 | SGI_FRAME + offset
-            return attr(gic, "GET", "REDIST_REGS", number, "[ u32 0 ]")
-        number = vcpu << 32 | offset + intid // 32 * 4
-        return attr(gic, "GET", "DIST_REGS", number, "[ u32 0 ]")
+        group, number = self._word(offset, intid, vcpu)
+        return attr(f"gic{self.mark}", "GET", group, number, "[ u32 0 ]")
 
-    def see_active_priorities(self, vcpu: int = 0) -> list[str]:
-        gic = f"gic{self.mark}"
+    def _cpuif(self, name: str, vcpu: int) -> tuple[str, int]:
+        """Group and number of a CPU interface register's device attribute."""
         if self.version == 2:
-            number = vcpu << 32 | 0xD0
-            return [attr(gic, "GET", "CPU_REGS", number, "[ u32 0 ]")]
-        return [
-            attr(gic, "GET", "CPU_SYSREGS", vcpu << 32 | encoding, "[ 0 ]")
-            for encoding in (0xC644, 0xC648)  # ICC_AP0R0_EL1, ICC_AP1R0_EL1
-        ]
+            return "CPU_REGS", vcpu << 32 | V2_CPUIF[name]
+        return "CPU_SYSREGS", vcpu << 32 | V3_CPUIF[name]
+
+    def see_cpuif(self, name: str, vcpu: int = 0) -> str:
+        """A CPU interface's register, read by user space."""
+        block = "[ u32 0 ]" if self.version == 2 else "[ 0 ]"
+        return attr(f"gic{self.mark}", "GET", *self._cpuif(name, vcpu), block)
+
+    def set_cpuif(self, name: str, value: int, vcpu: int = 0) -> str:
+        """And written."""
+        block = f"[ {'u32 ' if self.version == 2 else ''}{value:#x} ]"
+        return attr(f"gic{self.mark}", "SET", *self._cpuif(name, vcpu), block)
 
     def see_state(self, intids: Iterable[int], vcpu: int = 0) -> list[str]:
         """Pending and active bits of these interrupts' words, and the active priorities."""
         words = dict.fromkeys(intid // 32 * 32 for intid in intids)
         lines = [self.see(offset, word, vcpu) for word in words for offset in (ISPENDR, ISACTIVER)]
-        return [*lines, *self.see_active_priorities(vcpu)]
+        names = ("APR",) if self.version == 2 else ("AP0R0", "AP1R0")
+        return [*lines, *(self.see_cpuif(name, vcpu) for name in names)]

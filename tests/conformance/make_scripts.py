@@ -16,12 +16,13 @@ from pathlib import Path
 # Run as a program, this file is not part of a package yet.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from conformance import guests_order, sweep_gic, sweep_gic_addr, sweep_gic_devices, sweep_vfs
+from conformance import sweep_gic, sweep_gic_addr, sweep_gic_devices, sweep_vfs
 from conformance import sweep_gic_busy as busy
 from conformance import sweep_gic_inject as inject
 from conformance import sweep_gic_orders as orders
 from conformance import sweep_registers as regs
 from conformance import sweep_states as states
+from conformance.guests_all import guest_scripts
 from conformance.sweep import FEATURE_SETS
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -95,10 +96,9 @@ def all_scripts() -> dict[str, str]:
         "hardware-aarch32": states.hardware("aarch32"),
         "hardware-sve": states.hardware("all"),
         "vfs-requests": sweep_vfs.vfs_requests(),
-        "guest-order-v3": guests_order.order(3),
-        "guest-order-v2": guests_order.order(2),
     }
     scripts |= _gic_scripts()
+    scripts |= guest_scripts()
     return {name: "\n".join(lines) + "\n" for name, lines in scripts.items()}
 
 

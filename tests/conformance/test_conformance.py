@@ -19,8 +19,6 @@ from oracle.hosts import HOSTS
 # Scripts about what kvmemu does not have yet, by name.
 NOT_YET = {
     "device-its": "the ITS device",
-    "guest-order-v2": "guests that act",
-    "guest-order-v3": "guests that act",
 }
 SHOWN = 5
 

@@ -36,7 +36,7 @@ struct guest {
 	unsigned char *memory; /* of the VM: all of its guests'; of a vCPU: its part */
 	uint64_t id;
 	struct kvm_run *run;
-	const struct guest_list *list; /* the last one */
+	const struct guest_list *list; /* the last one, until it has ended */
 	struct progress *progress;     /* of each of its operations */
 };
 
@@ -366,6 +366,8 @@ int run_guests(struct script *script, const struct statement *st, struct output 
 		print_end(out, turns[i].result);
 		clean_caches(turns[i].guest->memory);
 		print_list(out, turns[i].guest);
+		if (!turns[i].result)
+			turns[i].guest->list = NULL;
 	}
 	free(turns);
 	return 0;

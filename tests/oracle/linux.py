@@ -102,7 +102,8 @@ class Linux:
             "-chardev", f"socket,id=port,fd={fd}",
             "-device", "virtserialport,chardev=port,name=oracle",
             "-kernel", str(image), "-initrd", str(disk),
-            "-append", "console=ttyAMA0 panic=-1 quiet loglevel=3",
+            "-append", "console=ttyAMA0 panic=-1 quiet loglevel=3 "
+            "nohz_full=1 rcu_nocbs=1 isolcpus=domain,managed_irq,1 rcupdate.rcu_expedited=1",
         ]  # fmt: skip
 
     def __enter__(self) -> Linux:

@@ -20,6 +20,7 @@ from kvmemu.trace.format import format_answer
 from kvmemu.trace.memory import map_descriptor
 from kvmemu.trace.parse import parse
 from kvmemu.trace.replay import differences, record, replay, same_answers
+from kvmemu.trace.run_guest import Steps
 
 CONSTANTS = {
     "KVM_CREATE_VM": 0xAE01,
@@ -80,6 +81,9 @@ class FakeBackend:
         if fd not in self.open_fds:
             raise OSError(errno.EBADF, "")
         return bytes(range(1, 9))[offset : offset + size]
+
+    def guest(self, fd: int) -> Steps:
+        raise OSError(errno.EINVAL, f"{fd} is no vCPU")
 
     def _create_device(self, arg: int) -> int:
         if not ctypes.c_uint32.from_address(arg + 8).value & 1:
@@ -426,6 +430,7 @@ def test_kvmemu_backend_names_its_host(backend: FakeBackend) -> None:
             return backend.open()
 
         ioctl, close, dup, pread = backend.ioctl, backend.close, backend.dup, backend.read
+        Steps = backend.guest
 
     parsed = script("open a\nioctl a 1 0")
     answers = [answer for _, answer in replay(parsed, KvmemuBackend(Module(), "gicv2-cortex-a72"))]
