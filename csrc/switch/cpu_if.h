@@ -48,4 +48,18 @@ static inline uint64_t *cpu_if_lr(struct cpu_if *cpu_if, unsigned int n)
 	return &cpu_if->lr[lr_slot(LRS_REVERSE, n)];
 }
 
+/*
+ * Another vCPU that kicks those with something to do looks at the priority mask without stopping their guests, as
+ * kvm_vgic_vcpu_pending_irq() does: an old value or the new one, never half of each.
+ */
+static inline uint32_t cpu_if_vmcr(const struct cpu_if *cpu_if)
+{
+	return __atomic_load_n(&cpu_if->vmcr, __ATOMIC_RELAXED);
+}
+
+static inline void cpu_if_set_vmcr(struct cpu_if *cpu_if, uint32_t vmcr)
+{
+	__atomic_store_n(&cpu_if->vmcr, vmcr, __ATOMIC_RELAXED);
+}
+
 #endif

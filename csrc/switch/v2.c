@@ -18,7 +18,7 @@ INLINE void save(struct cpu_if *cpu_if, struct virt_cpuif *hw, enum lr_storage s
 	struct virt_cpuif_status status = virt_cpuif_status_of(hw, true);
 	unsigned int nr_lr = (hw->vtr & ICH_VTR_LIST_REGS_MASK) + 1;
 
-	cpu_if->vmcr = hw->vmcr;
+	cpu_if_set_vmcr(cpu_if, hw->vmcr);
 	cpu_if->misr = status.misr;
 	cpu_if->eisr = two_words(status.eisr, 0, nr_lr);
 	cpu_if->elrsr = two_words(status.elrsr, 0, nr_lr);

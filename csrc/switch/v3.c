@@ -40,7 +40,7 @@ INLINE void save(struct cpu_if *cpu_if, struct virt_cpuif *hw, enum lr_storage s
 	if (!cpu_if->sre)
 		virt_cpuif_dsb(hw);
 
-	cpu_if->vmcr = hw->vmcr;
+	cpu_if_set_vmcr(cpu_if, hw->vmcr);
 	status = virt_cpuif_status_of(hw, false);
 	cpu_if->misr = status.misr;
 	cpu_if->eisr = status.eisr;

@@ -42,7 +42,7 @@ static bool host_is_v2(const struct vcpu *vcpu)
 
 void vgic_get_vmcr(const struct vcpu *vcpu, struct vgic_vmcr *vmcr)
 {
-	uint32_t val = vcpu->vgic.cpu_if.vmcr;
+	uint32_t val = cpu_if_vmcr(&vcpu->vgic.cpu_if);
 	bool v3_guest = vcpu->vm->vgic.model == VGIC_V3;
 
 	*vmcr = (struct vgic_vmcr){
@@ -64,18 +64,19 @@ void vgic_set_vmcr(struct vcpu *vcpu, const struct vgic_vmcr *vmcr)
 	bool v3_guest = vcpu->vm->vgic.model == VGIC_V3;
 	uint32_t pmr = vmcr->pmr & (host_is_v2(vcpu) ? GICV2_PMR_BITS : 0xff);
 
-	vcpu->vgic.cpu_if.vmcr = (vmcr->grpen0 & 1) << VMCR_GRPEN0 | (vmcr->grpen1 & 1) << VMCR_GRPEN1 |
-			  (v3_guest ? 0 : vmcr->ackctl & 1) << VMCR_ACKCTL |
-			  (v3_guest ? 1 : vmcr->fiqen & 1) << VMCR_FIQEN | (vmcr->cbpr & 1) << VMCR_CBPR |
-			  (vmcr->eoim & 1) << VMCR_EOIM | (vmcr->abpr & 7) << VMCR_BPR1 | (vmcr->bpr & 7) << VMCR_BPR0 |
-			  pmr << VMCR_PMR;
+	cpu_if_set_vmcr(&vcpu->vgic.cpu_if,
+			(vmcr->grpen0 & 1) << VMCR_GRPEN0 | (vmcr->grpen1 & 1) << VMCR_GRPEN1 |
+				(v3_guest ? 0 : vmcr->ackctl & 1) << VMCR_ACKCTL |
+				(v3_guest ? 1 : vmcr->fiqen & 1) << VMCR_FIQEN | (vmcr->cbpr & 1) << VMCR_CBPR |
+				(vmcr->eoim & 1) << VMCR_EOIM | (vmcr->abpr & 7) << VMCR_BPR1 |
+				(vmcr->bpr & 7) << VMCR_BPR0 | pmr << VMCR_PMR);
 }
 
 void vgic_enable_cpu(struct vcpu *vcpu)
 {
 	const struct kvmemu_host *host = vcpu->vm->host;
 
-	vcpu->vgic.cpu_if.vmcr = 0;
+	cpu_if_set_vmcr(&vcpu->vgic.cpu_if, 0);
 	vcpu->vgic.cpu_if.hcr = ICH_HCR_EN;
 	vcpu->vgic.pri_bits = (uint8_t)host->gic.priority_bits;
 	vcpu->vgic.id_bits = host->gic.icc_ctlr >> ICC_CTLR_ID_BITS & 7;
