@@ -80,7 +80,7 @@ KVMEMU_API void kvmemu_close(struct kvmemu_file *file);
 
 /*
  * The shared pages of a vCPU: struct kvm_run, then the coalesced MMIO ring. They live as long as the vCPU's VM.
- * Returns 0, -EINVAL if the file is not a vCPU, or -ENOMEM.
+ * Async-signal-safe, for the handler that sets immediate_exit. Returns 0, -EINVAL if the file is not a vCPU, or -ENOMEM.
  */
 KVMEMU_API int kvmemu_run(struct kvmemu_file *vcpu, void **run, size_t *bytes);
 

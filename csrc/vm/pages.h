@@ -9,6 +9,7 @@
 #ifndef KVMEMU_VM_PAGES_H
 #define KVMEMU_VM_PAGES_H
 
+#include <pthread.h>
 #include <stddef.h>
 
 struct vm;
@@ -17,6 +18,7 @@ struct kvm_run;
 struct kvm_coalesced_mmio_ring;
 
 struct ring {
+	pthread_mutex_t lock;	/* of the making of it, and of the vCPUs' pages */
 	struct kvm_coalesced_mmio_ring *page;	/* NULL until ring_get() */
 	int fd;		/* its page is the second; the first is of the VM's first vCPU */
 };
@@ -24,11 +26,11 @@ struct ring {
 void ring_init(struct ring *ring);
 void ring_free(struct vm *vm);
 
-/* With vm->slots_lock. NULL if there is no memory for it. */
+/* NULL if there is no memory for it. */
 struct kvm_coalesced_mmio_ring *ring_get(struct vm *vm);
 
 /*
- * A vCPU's pages, run_pages_bytes() of them. Without vm->slots_lock; from any thread, whoever has the vCPU's lock. NULL if
+ * A vCPU's pages, run_pages_bytes() of them: from any thread and any signal handler, whoever has the vCPU's lock. NULL if
  * there is no memory for them; where only the ring fails, a page of zeros stands in its place.
  */
 struct kvm_run *run_pages_get(struct vcpu *vcpu);

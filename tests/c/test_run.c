@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
+#include <sys/time.h>
 #include <time.h>
 
 #include "kvm.h"
@@ -14,6 +15,7 @@
 #define KICKS 20000
 #endif
 #define TIMER_SHOTS 5000
+#define FIRST_LOOKS 20000
 
 #define REG_CTL KVM_REG_ARM_TIMER_CTL
 #define REG_CNT KVM_REG_ARM_TIMER_CNT
@@ -374,6 +376,50 @@ static void no_interrupt_line_is_ever_missed(void)
 	tear_down(&r);
 }
 
+/*
+ * The handler is the first to look at kvm_run at any moment of the thread's own first look, of the VM's vCPUs being made
+ * and of calls on its memory: it waits for nothing that the code has that it interrupts.
+ */
+static struct kvmemu_file *_Atomic looked_at;
+static atomic_int looks;
+
+static void on_look(int signum)
+{
+	struct kvmemu_file *vcpu = atomic_load(&looked_at);
+
+	(void)signum;
+	if (vcpu) {
+		set_immediate_exit(vcpu, 1);
+		atomic_fetch_add(&looks, 1);
+	}
+}
+
+static void a_handler_may_be_the_first_to_look(void)
+{
+	static const struct itimerval often = { { 0, 50 }, { 0, 50 } }, never;
+	struct kvmemu_file *system = open_system(NULL);
+
+	catch(SIGPROF, on_look);
+	setitimer(ITIMER_PROF, &often, NULL);
+	for (int i = 0; i < FIRST_LOOKS; i++) {
+		struct kvmemu_file *vm = create_vm(system);
+		struct kvm_coalesced_mmio_zone zone = { .addr = 0x1000, .size = 0x1000 };
+		struct kvmemu_file *vcpu = create_vcpu(vm, 0, 0);
+
+		atomic_store(&looked_at, vcpu);
+		must(try_call(vm, KVM_REGISTER_COALESCED_MMIO, &zone));
+		must(try_call(vm, KVM_UNREGISTER_COALESCED_MMIO, &zone));
+		set_immediate_exit(vcpu, 1);
+		fails(try_call(vcpu, KVM_RUN, NULL), EINTR);
+		atomic_store(&looked_at, NULL);
+		kvmemu_close(vcpu);
+		kvmemu_close(vm);
+	}
+	setitimer(ITIMER_PROF, &never, NULL);
+	ok(atomic_load(&looks) > 0);
+	kvmemu_close(system);
+}
+
 int main(void)
 {
 	run(a_signal_ends_it);
@@ -386,5 +432,6 @@ int main(void)
 	run(immediate_exit_ends_it_at_once);
 	run(no_kick_is_ever_lost);
 	run(no_interrupt_line_is_ever_missed);
+	run(a_handler_may_be_the_first_to_look);
 	return check_done();
 }
