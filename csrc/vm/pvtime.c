@@ -42,8 +42,9 @@ void pvtime_update(struct vcpu *vcpu, const struct user_memory *memory)
 	uint64_t ipa = vcpu->steal_ipa + offsetof(struct stolen_time, ns), addr, ns;
 	struct memslot *slot;
 
-	if (!pvtime_is_set(vcpu))
+	if (!vcpu->steal_owed)
 		return;
+	vcpu->steal_owed = false;
 	pthread_mutex_lock(&vcpu->vm->slots_lock);
 	slot = locate(vcpu, ipa, &addr);
 	if (slot && !memory->read(&ns, addr, sizeof(ns)) && !memory->write(addr, &ns, sizeof(ns)))

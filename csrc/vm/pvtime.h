@@ -18,7 +18,15 @@ static inline bool pvtime_is_set(const struct vcpu *vcpu)
 /* The guest asks for it: the structure is made. Source: kvm_init_stolen_time(), Linux 6.1. */
 void pvtime_start(struct vcpu *vcpu, const struct user_memory *memory);
 
-/* At each KVM_RUN the time is brought up to date. Source: kvm_update_stolen_time(), Linux 6.1. */
+/*
+ * Once it has been put on a physical CPU, its time is brought up to date as it looks at its requests.
+ * Source: KVM_REQ_RECORD_STEAL, kvm_update_stolen_time(), Linux 6.1.
+ */
+static inline void pvtime_load(struct vcpu *vcpu)
+{
+	vcpu->steal_owed = pvtime_is_set(vcpu);
+}
+
 void pvtime_update(struct vcpu *vcpu, const struct user_memory *memory);
 
 #endif

@@ -221,6 +221,15 @@ static bool signal_pending(const sigset_t *mask)
 
 enum next { GO_ON, WAIT, SUSPEND, RETURN };
 
+/* Requests that need no more than to be done; one that is stopped does them when its sleep is over. */
+static void do_requests(struct vcpu *vcpu)
+{
+	pvtime_update(vcpu, vcpu->cpu.memory);
+	if (vcpu->pmu.apply_pmcr)
+		pmu_apply_pmcr(vcpu);
+	vcpu->pmu.apply_pmcr = false;
+}
+
 /* What is to be done before a guest is entered. *result is what KVM_RUN returns, for RETURN. */
 static enum next before_entry(struct vcpu *vcpu, int *result)
 {
@@ -232,8 +241,10 @@ static enum next before_entry(struct vcpu *vcpu, int *result)
 	case VCPU_SLEEPS:
 		return WAIT;
 	case VCPU_SUSPENDED:
+		do_requests(vcpu);
 		return SUSPEND;
 	default:
+		do_requests(vcpu);
 		update_pmu_line(vcpu);
 		if (!must_notify_user(vcpu))
 			return GO_ON;
@@ -263,6 +274,7 @@ static bool sleep_until_event(struct vcpu *vcpu, const sigset_t *mask)
 	vcpu->counts->blocking = 1;
 	event = wants_user(vcpu) || wait_for_event(vcpu, timeout, mask);
 	vcpu->counts->blocking = 0;
+	pvtime_load(vcpu);
 	timers_load(vcpu);
 	return event;
 }
@@ -339,6 +351,15 @@ static void pass_interrupts(struct vcpu *vcpu)
 	switch_sync(vcpu);
 }
 
+/* By a signal, while stopped: all that comes before an entry is done, but for that. */
+static int awakened(struct vcpu *vcpu)
+{
+	do_requests(vcpu);
+	update_pmu_line(vcpu);
+	pass_interrupts(vcpu);
+	return interrupted(vcpu);
+}
+
 static int run_loop(struct vcpu *vcpu, const sigset_t *mask)
 {
 	int result = -EINTR;
@@ -348,14 +369,16 @@ static int run_loop(struct vcpu *vcpu, const sigset_t *mask)
 
 		if (next == SUSPEND)
 			result = wait_for_interrupt(vcpu, mask) ? report_wakeup(vcpu) : interrupted(vcpu);
-		if (next != GO_ON)
+		if (next == RETURN || next == SUSPEND) {
 			pass_interrupts(vcpu);
-		if (next == RETURN || next == SUSPEND)
 			return result;
+		}
 		/* Set by a handler that ran between the caller's check and the blocking of signals. */
 		if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED))
 			return interrupted(vcpu);
-		if (next == WAIT ? !sleep_until_event(vcpu, mask) : !stay(vcpu, mask, &result))
+		if (next == WAIT && !sleep_until_event(vcpu, mask))
+			return awakened(vcpu);
+		if (next == GO_ON && !stay(vcpu, mask, &result))
 			return result == -EINTR ? interrupted(vcpu) : result;
 	}
 }
@@ -409,6 +432,7 @@ static void load(struct vcpu *vcpu)
 		vgic_load_vmcr(vcpu);
 		pthread_mutex_unlock(&vcpu->vm->vgic.lock);
 	}
+	pvtime_load(vcpu);
 	timers_load(vcpu);
 }
 
@@ -446,10 +470,6 @@ static int run_loaded(struct vcpu *vcpu, const struct user_memory *memory)
 		return -EINTR;
 	vcpu->run->exit_reason = KVM_EXIT_UNKNOWN;
 	vcpu->run->flags = 0;
-	pvtime_update(vcpu, memory);
-	if (vcpu->pmu.apply_pmcr)
-		pmu_apply_pmcr(vcpu);
-	vcpu->pmu.apply_pmcr = false;
 	result = run_guest(vcpu, memory);
 	update_pmu_line(vcpu);
 	report_devices(vcpu);

@@ -92,6 +92,7 @@ struct vcpu {
 	} pmu;
 
 	uint64_t steal_ipa;		/* ~0: none */
+	bool steal_owed;		/* put on a physical CPU since its stolen time was brought up to date */
 
 	/* power.h */
 	struct lock mp_lock;

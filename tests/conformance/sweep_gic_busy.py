@@ -9,7 +9,7 @@ from __future__ import annotations
 from conformance import gic_lines as gic
 from conformance.gic_lines import ADDR, CTRL, DIST, INIT, IRQS, attr, get, has, irq_line, put
 from conformance.sweep import head
-from conformance.sweep_gic_inject import PPI, SPI, Sleepers, private, show
+from conformance.sweep_gic_inject import PPI, SPI, Sleepers, private, show, target
 from conformance.sweep_gic_orders import REGISTERS, SAVE_TABLES
 
 RUNNING, AT_REST = 1, 0  # ids of vCPUs
@@ -95,7 +95,7 @@ def woken(version: int) -> list[str]:
         lines += ["", f"# {comment}", *before, "start v0", *steps]
         lines += [f"stop v0 {WOKEN_MS if wakes else QUIET_MS}", f"peek run0+{RUN_EXIT} [ u32 0 ]"]
         lines += show(version, (0, 1), (1,))
-    return lines + _timer(version)
+    return lines + _timer(version) + _moved(version)
 
 
 def _timer(version: int) -> list[str]:
@@ -104,6 +104,16 @@ def _timer(version: int) -> list[str]:
     lines += ["set v0 KVM_REG_ARM_TIMER_CVAL 625000", "set v0 KVM_REG_ARM_TIMER_CTL 1"]
     lines += ["start v0", f"stop v0 {WOKEN_MS}", *show(version, (0,), ())]
     return [*lines, "set v0 KVM_REG_ARM_TIMER_CTL 0", "start v0", f"stop v0 {QUIET_MS}"]
+
+
+def _moved(version: int) -> list[str]:
+    """An interrupt that is the other's by now goes there when the first's sleep is over."""
+    lines = ["", "# sent to the other while the first is stopped", _stopped("v0")]
+    lines += [irq_line(SPI, 0, 40, 1), target(version, 40, 1)]
+    for steps in ([], ["start v0"], [irq_line(SPI, 0, 44, 1)], [f"stop v0 {QUIET_MS}"]):
+        awake = bool(steps) and steps[0].startswith("stop")
+        lines += [*steps, f"alarm {WOKEN_MS if awake else QUIET_MS}", "ioctl v1 KVM_RUN 0"]
+    return [*lines, *show(version, (0, 1), (1,))]
 
 
 def busy(version: int) -> list[str]:

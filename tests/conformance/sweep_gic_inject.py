@@ -232,7 +232,7 @@ class Sleepers:
         self.lines += [f"peek run{vcpu_id}+{RUN_EXIT} [ u32 0 ]" for vcpu_id in self.ids]
 
 
-def _target(version: int, spi: int, place: int) -> str:
+def target(version: int, spi: int, place: int) -> str:
     """The target of an SPI whose number is a multiple of 4: the vCPU at a place."""
     if version == 2:
         return put(DIST, 0x800 + spi, 0x01010101 << place)
@@ -254,19 +254,19 @@ def wake(version: int) -> list[str]:
     step("and on", NONE, put(DIST, 0, 2 if version == 3 else 1))
     step("active", NONE, put(DIST, 0x304, 0x10))
     step("not active any more", FIRST, put(DIST, 0x384, 0x10))
-    step("sent to the other, where it is not queued", BOTH, _target(version, 36, 1))
+    step("sent to the other, where it is not queued", BOTH, target(version, 36, 1))
     step("off and on again", SECOND, put(DIST, 0x184, 0x10), put(DIST, 0x104, 0x10))
     off = put(DIST, 0x204, 0) if version == 3 else put(DIST, 0x284, 0x10)
     step("not pending", NONE, off)
     step("again, for the other now", SECOND, irq_line(SPI, 0, 36, 1))
-    step("back to the first while pending", SECOND, _target(version, 36, 0))
+    step("back to the first while pending", SECOND, target(version, 36, 0))
     step("and not pending again", NONE, off)
     step("a level SPI, enabled", FIRST, put(DIST, 0x104, 1 << 20), irq_line(SPI, 0, 52, 1))
     step("its line down", NONE, irq_line(SPI, 0, 52, 0))
     step(
         "to nobody",
         FIRST if version == 2 else NONE,
-        _target(version, 52, 5 if version == 2 else 2),
+        target(version, 52, 5 if version == 2 else 2),
         irq_line(SPI, 0, 52, 1),
     )
     step("its line down again", NONE, irq_line(SPI, 0, 52, 0))
@@ -300,8 +300,8 @@ def wake(version: int) -> list[str]:
 
 def _active_elsewhere(version: int) -> list[str]:
     """SPIs 56 and 60, level, enabled; 60 is active where it was, and then sent elsewhere."""
-    lines = [_target(version, 60, 0), put(DIST, 0x304, 1 << 28), _target(version, 60, 1)]
-    return [*lines, put(DIST, 0x104, 1 << 28 | 1 << 24), _target(version, 56, 0)]
+    lines = [target(version, 60, 0), put(DIST, 0x304, 1 << 28), target(version, 60, 1)]
+    return [*lines, put(DIST, 0x104, 1 << 28 | 1 << 24), target(version, 56, 0)]
 
 
 def _groups_off(version: int, vcpu_id: int) -> list[str]:

@@ -19,7 +19,7 @@ import pytest
 
 from conformance import generator, recordings
 from conformance.backend import Backend
-from conformance.generator.writer import ALARM_MS
+from conformance.generator.writer import ALARM_MS, STOP_MS
 from kvmemu import constants
 from kvmemu.trace.parse import parse
 from kvmemu.trace.replay import differences
@@ -31,6 +31,7 @@ UNANSWERED_MAX = 3  # sequences that Linux may not answer, as when a signal come
 PARSED = 20  # sequences that are looked at without Linux
 PATIENCE = (1, 4, 16)  # a difference has to be seen with alarms that are so many times later
 ALARM = re.compile(rf"(?m)^alarm {ALARM_MS}$")
+STOP = re.compile(rf"(?m)^(stop \w+) {STOP_MS}$")
 EXAMPLES = int(os.environ.get("KVMEMU_RANDOM", "300"))
 FIRST_SEED = int(os.environ.get("KVMEMU_SEED") or time.time_ns() // 1_000_000)
 
@@ -104,7 +105,8 @@ def compare(linux: Linux, text: str, patience: Sequence[int] = PATIENCE) -> str:
         Mismatch: kvmemu answered otherwise; its arguments are the differences and the trace.
     """
     for times in patience:
-        trace = linux.run(ALARM.sub(f"alarm {ALARM_MS * times}", text))
+        slower = ALARM.sub(f"alarm {ALARM_MS * times}", text)
+        trace = linux.run(STOP.sub(rf"\1 {STOP_MS * times}", slower))
         script = parse(trace, constants.ALL)
         found = list(differences(script, Backend(linux.host)))
         if not found:

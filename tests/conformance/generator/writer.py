@@ -15,6 +15,7 @@ T = TypeVar("T")
 
 WORD = (1 << 64) - 1
 ALARM_MS = 25  # time enough for the call that it interrupts to begin
+STOP_MS = 5  # the same, for one that has begun and is to go to sleep
 
 
 @dataclass
@@ -131,7 +132,7 @@ class Writer:
         vcpu.is_started = True
 
     def stop(self, vcpu: Vcpu) -> None:
-        self.add(f"stop {vcpu.name} 0")
+        self.add(f"stop {vcpu.name} {STOP_MS}")
         vcpu.is_started = False
 
     def settle(self) -> None:
