@@ -2,9 +2,9 @@
 /*
  * The VM: what its vCPUs share, and how long it lives. Layer: vm.
  *
- * Lock order: vcpu->lock, then vm->lock, then vm->slots_lock, then vm->irq_lock, then vm->vgic.lock; vcpu->mp_lock and
- * buses.ring.lock last. vCPUs' locks may be tried under vm->lock. No lock is held while a caller waits in KVM_RUN except
- * that vCPU's own.
+ * Lock order: vcpu->lock, then vm->lock, then vm->slots_lock, then guest_locks by index, then vm->irq_lock or
+ * vm->forwards_lock, then vm->vgic.lock, then any vCPU's mp_lock; buses.ring.lock alone last. vCPUs' locks may be tried
+ * under vm->lock. No lock is held while a caller waits in KVM_RUN except that vCPU's own.
  */
 #ifndef KVMEMU_VM_VM_H
 #define KVMEMU_VM_VM_H
