@@ -189,7 +189,7 @@ int arm32_reg_get(struct vcpu *vcpu, uint64_t id, void *value, size_t *bytes)
 	case KVM_REG_ARM_FW:
 		return arm32_fw_get(vcpu, id, value, bytes);
 	case KVM_REG_ARM_DEMUX:
-		return arm32_demux_get(vcpu, id, value, bytes);
+		return demux_reg_get(vcpu, id, value, bytes);
 	case KVM_REG_ARM_VFP:
 		return vfp_get(vcpu, id, value, bytes);
 	default:
@@ -207,7 +207,7 @@ int arm32_reg_set(struct vcpu *vcpu, uint64_t id, const struct reg_input *input)
 	case KVM_REG_ARM_FW:
 		return arm32_fw_set(vcpu, id, input);
 	case KVM_REG_ARM_DEMUX:
-		return arm32_demux_set(vcpu, id, input);
+		return demux_reg_set(vcpu, id, input);
 	case KVM_REG_ARM_VFP:
 		return vfp_set(vcpu, id, input);
 	default:
@@ -225,5 +225,5 @@ void arm32_reg_list(const struct vcpu *vcpu, struct reg_list *list)
 	reg_list_add(list, KVM_REG_ARM32_TIMER_CVAL);
 	cp15_list(list);
 	vfp_list(vcpu, list);
-	arm32_demux_list(vcpu, list);
+	demux_reg_list(vcpu, list);
 }

@@ -90,11 +90,6 @@ int cp15_get(struct vcpu *vcpu, uint64_t id, void *value, size_t *bytes);
 int cp15_set(struct vcpu *vcpu, uint64_t id, const struct reg_input *input);
 void cp15_list(struct reg_list *list);
 
-/* CCSIDR by CSSELR: arm32_demux.c. */
-int arm32_demux_get(struct vcpu *vcpu, uint64_t id, void *value, size_t *bytes);
-int arm32_demux_set(struct vcpu *vcpu, uint64_t id, const struct reg_input *input);
-void arm32_demux_list(const struct vcpu *vcpu, struct reg_list *list);
-
 /* VFP: arm32_vfp.c. */
 uint64_t vfp_id(enum vfp_reg reg);
 const char *vfp_name(enum vfp_reg reg);

@@ -52,31 +52,6 @@ int arm32_fw_get(struct vcpu *vcpu, uint64_t id, void *value, size_t *bytes)
 	return 0;
 }
 
-static int set_psci_version(struct vcpu *vcpu, uint64_t version)
-{
-	switch (version) {
-	case PSCI_VERSION(0, 1):
-		if (has_psci_0_2(vcpu))
-			return -EINVAL;
-		break;
-	case PSCI_VERSION(0, 2):
-	case PSCI_VERSION(1, 0):
-		if (!has_psci_0_2(vcpu))
-			return -EINVAL;
-		break;
-	default:
-		return -EINVAL;
-	}
-	vcpu->vm->psci_version = version;
-	return 0;
-}
-
-/* The level is checked against what the host offers and not kept: guests always see the host's. */
-static int check_workaround(uint64_t val, uint64_t host_level)
-{
-	return val & ~LEVEL_MASK || host_level < val ? -EINVAL : 0;
-}
-
 /* Levels are compared as they are: folding them into two, as Linux 6.1 does, came later. */
 static int check_workaround_2(uint64_t val, uint64_t host_level)
 {
@@ -85,7 +60,7 @@ static int check_workaround_2(uint64_t val, uint64_t host_level)
 
 	if (val & enabled && level != KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2_AVAIL)
 		return -EINVAL;
-	return check_workaround(val & ~enabled, host_level);
+	return fw_check_workaround(val & ~enabled, host_level);
 }
 
 int arm32_fw_set(struct vcpu *vcpu, uint64_t id, const struct reg_input *input)
@@ -101,9 +76,9 @@ int arm32_fw_set(struct vcpu *vcpu, uint64_t id, const struct reg_input *input)
 		return err;
 	switch (id) {
 	case KVM_REG_ARM32_PSCI_VERSION:
-		return set_psci_version(vcpu, val);
+		return fw_set_psci_version(vcpu, val, has_psci_0_2(vcpu), PSCI_VERSION(1, 0));
 	case KVM_REG_ARM32_SMCCC_ARCH_WORKAROUND_1:
-		return check_workaround(val, host->workaround[0]);
+		return fw_check_workaround(val, host->workaround[0]);
 	case KVM_REG_ARM32_SMCCC_ARCH_WORKAROUND_2:
 		return check_workaround_2(val, host->workaround[1]);
 	default:

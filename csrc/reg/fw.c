@@ -84,10 +84,8 @@ int fw_reg_get(struct vcpu *vcpu, uint64_t id, void *value, size_t *bytes)
 	return 0;
 }
 
-static int set_psci_version(struct vcpu *vcpu, uint64_t version)
+int fw_set_psci_version(struct vcpu *vcpu, uint64_t version, bool wants_0_2, uint64_t latest)
 {
-	bool wants_0_2 = vcpu_has_feature(vcpu, KVM_ARM_VCPU_PSCI_0_2);
-
 	switch (version) {
 	case PSCI_VERSION(0, 1):
 		if (wants_0_2)
@@ -96,7 +94,7 @@ static int set_psci_version(struct vcpu *vcpu, uint64_t version)
 	case PSCI_VERSION(0, 2):
 	case PSCI_VERSION(1, 0):
 	case PSCI_VERSION(1, 1):
-		if (!wants_0_2)
+		if (!wants_0_2 || version > latest)
 			return -EINVAL;
 		break;
 	default:
@@ -106,10 +104,10 @@ static int set_psci_version(struct vcpu *vcpu, uint64_t version)
 	return 0;
 }
 
-/* The value is checked against what the host offers and not kept: guests always see the host's. */
-static int check_workaround(uint64_t val, uint64_t host_level)
+/* The level is checked against what the host offers and not kept: guests always see the host's. */
+int fw_check_workaround(uint64_t level, uint64_t host_level)
 {
-	return val & ~LEVEL_MASK || host_level < val ? -EINVAL : 0;
+	return level & ~LEVEL_MASK || host_level < level ? -EINVAL : 0;
 }
 
 /*
@@ -170,13 +168,13 @@ int fw_reg_set(struct vcpu *vcpu, uint64_t id, const struct reg_input *input)
 		return err;
 	switch (id) {
 	case KVM_REG_ARM_PSCI_VERSION:
-		return set_psci_version(vcpu, val);
+		return fw_set_psci_version(vcpu, val, vcpu_has_feature(vcpu, KVM_ARM_VCPU_PSCI_0_2), PSCI_VERSION(1, 1));
 	case KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_1:
-		return check_workaround(val, host->workaround[0]);
+		return fw_check_workaround(val, host->workaround[0]);
 	case KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2:
 		return check_workaround_2(val, host->workaround[1]);
 	case KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_3:
-		return check_workaround(val, host->workaround[2]);
+		return fw_check_workaround(val, host->workaround[2]);
 	default:
 		bitmap = bitmap_of(vcpu->vm, id, &known);
 		return bitmap ? set_bitmap(vcpu->vm, bitmap, known, val) : -ENOENT;

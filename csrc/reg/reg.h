@@ -62,6 +62,10 @@ int fw_reg_get(struct vcpu *vcpu, uint64_t id, void *value, size_t *bytes);
 int fw_reg_set(struct vcpu *vcpu, uint64_t id, const struct reg_input *input);
 void fw_reg_list(struct reg_list *list);
 
+/* What a write is checked for, on 32-bit hosts too, whose latest PSCI is 1.0. */
+int fw_set_psci_version(struct vcpu *vcpu, uint64_t version, bool wants_0_2, uint64_t latest);
+int fw_check_workaround(uint64_t level, uint64_t host_level);
+
 /* The PSCI that the vCPU's guest has, as PSCI_VERSION() is. Source: kvm_psci_version(), Linux 6.1. */
 uint64_t fw_psci_version(const struct vcpu *vcpu);
 
@@ -79,6 +83,7 @@ void pmu_apply_pmcr(struct vcpu *vcpu);
 /* The PMU's interrupt line is up. */
 bool pmu_overflowed(const struct vcpu *vcpu);
 
+/* Of 32-bit hosts as well. */
 int demux_reg_get(struct vcpu *vcpu, uint64_t id, void *value, size_t *bytes);
 int demux_reg_set(struct vcpu *vcpu, uint64_t id, const struct reg_input *input);
 void demux_reg_list(const struct vcpu *vcpu, struct reg_list *list);
