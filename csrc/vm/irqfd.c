@@ -1,46 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* Interrupts by eventfd. Layer: vm. Source: virt/kvm/eventfd.c, Linux 6.1. */
-#define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "../machine/host.h"
 #include "event.h"
 #include "forward.h"
+#include "irqfd_watch.h"
 #include "kvmemu/uapi.h"
 #include "vm.h"
-
-#define STACK_BYTES (256 * 1024)
-#define BATCH 64
-#define STOP 0		/* epoll's data of stop_fd; an irqfd's has its slot, from 1 */
-
-void irqfds_init(struct irqfds *irqfds)
-{
-	irqfds->epoll_fd = -1;
-	irqfds->stop_fd = -1;
-}
-
-static uint64_t data_of(const struct irqfds *irqfds, const struct irqfd *irqfd)
-{
-	return (uint64_t)irqfd->generation << 32 | (uint64_t)(irqfd - irqfds->slot + 1);
-}
-
-/* NULL for an irqfd that is no more. Its eventfd may be watched still, where its number was no longer there to end that. */
-static struct irqfd *find_data(struct irqfds *irqfds, uint64_t data)
-{
-	size_t at = (uint32_t)data;
-	struct irqfd *irqfd = at && at <= irqfds->room ? &irqfds->slot[at - 1] : NULL;
-
-	return irqfd && irqfd->in_use && irqfd->generation == data >> 32 ? irqfd : NULL;
-}
 
 static bool has_resampler(const struct irqfds *irqfds, uint32_t gsi)
 {
@@ -112,82 +82,11 @@ static void handle(struct vm *vm, struct irqfd *irqfd)
 		routing_inject(vm, irqfd->gsi, false);
 }
 
-/* False if there is nothing that could be waited for: the descriptor was closed behind our back. */
-static bool drain(struct vm *vm)
+void irqfds_init(struct irqfds *irqfds)
 {
-	struct epoll_event events[BATCH];
-	struct irqfd *irqfd;
-	int n;
-
-	do {
-		n = epoll_wait(vm->irqfds.epoll_fd, events, BATCH, 0);
-		for (int i = 0; i < n; i++) {
-			irqfd = find_data(&vm->irqfds, events[i].data.u64);
-			if (irqfd)
-				handle(vm, irqfd);
-		}
-	} while (n == BATCH);
-	return n >= 0;
-}
-
-static void *serve(void *arg)
-{
-	struct vm *vm = arg;
-	struct pollfd wait = { .fd = vm->irqfds.epoll_fd, .events = POLLIN };
-	bool go_on = true;
-
-	while (go_on) {
-		if (poll(&wait, 1, -1) < 0 ? errno != EINTR : wait.revents != POLLIN)
-			break;
-		pthread_mutex_lock(&vm->irq_lock);
-		go_on = drain(vm) && !vm->irqfds.stopping;
-		pthread_mutex_unlock(&vm->irq_lock);
-	}
-	return NULL;
-}
-
-/* The program's signals are none of this thread's business. */
-static int start_thread(struct vm *vm)
-{
-	sigset_t all, outside;
-	pthread_attr_t attr;
-	int err;
-
-	sigfillset(&all);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	pthread_sigmask(SIG_BLOCK, &all, &outside);
-	vm->irqfds.process = process_generation();
-	err = pthread_create(&vm->irqfds.thread, &attr, serve, vm);
-	pthread_sigmask(SIG_SETMASK, &outside, NULL);
-	pthread_attr_destroy(&attr);
-	return err ? -ENOMEM : 0;
-}
-
-static void close_descriptors(struct irqfds *irqfds)
-{
-	if (irqfds->epoll_fd >= 0)
-		close(irqfds->epoll_fd);
-	if (irqfds->stop_fd >= 0)
-		close(irqfds->stop_fd);
-	irqfds_init(irqfds);
-}
-
-static int start(struct vm *vm)
-{
-	struct epoll_event stop = { .events = EPOLLIN, .data.u64 = STOP };
-	struct irqfds *irqfds = &vm->irqfds;
-	int err = -EMFILE;
-
-	if (irqfds->epoll_fd >= 0)
-		return 0;
-	irqfds->epoll_fd = event_move_away(epoll_create1(EPOLL_CLOEXEC));
-	irqfds->stop_fd = event_move_away(eventfd(0, EFD_CLOEXEC));
-	if (irqfds->epoll_fd >= 0 && !epoll_ctl(irqfds->epoll_fd, EPOLL_CTL_ADD, irqfds->stop_fd, &stop))
-		err = start_thread(vm);
-	if (err)
-		close_descriptors(irqfds);
-	return err;
+	irqfds->fired = handle;
+	irqfds->epoll_fd = -1;
+	irqfds->stop_fd = -1;
 }
 
 /*
@@ -208,40 +107,12 @@ static void deactivate(struct vm *vm, struct irqfd *irqfd)
 		routing_inject(vm, irqfd->gsi, false);
 }
 
-/* What the epoll instance still watches, as the kernel tells it: a line each, "... data: HEX ...". */
-static bool mark_seen(struct irqfds *irqfds)
-{
-	char path[40], line[256];
-	struct irqfd *irqfd;
-	bool complete = false;
-	const char *at;
-	uint64_t data;
-	FILE *info;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", irqfds->epoll_fd);
-	info = fopen(path, "re");
-	while (info && fgets(line, sizeof(line), info)) {
-		at = strstr(line, "data:");
-		if (!at)
-			continue;
-		data = strtoull(at + strlen("data:"), NULL, 16);
-		irqfd = find_data(irqfds, data);
-		if (irqfd)
-			irqfd->seen = true;
-		complete |= data == STOP;
-	}
-	if (info)
-		fclose(info);
-	return complete;
-}
-
 /* The eventfd is there, and goes without its count. */
 static void deassign_one(struct vm *vm, struct irqfd *irqfd)
 {
 	take_count(irqfd);
-	/* The number may stand for another eventfd by now, which may be watched too. */
-	if (!vm->irqfds.stopping && event_is(irqfd->number, irqfd->event))
-		epoll_ctl(vm->irqfds.epoll_fd, EPOLL_CTL_DEL, irqfd->number, NULL);
+	if (!vm->irqfds.stopping)
+		irqfd_unwatch(&vm->irqfds, irqfd);
 	deactivate(vm, irqfd);
 }
 
@@ -250,12 +121,10 @@ static void forget_closed(struct vm *vm)
 {
 	struct irqfds *irqfds = &vm->irqfds;
 
-	for (size_t i = 0; i < irqfds->room; i++)
-		irqfds->slot[i].seen = false;
-	if (!mark_seen(irqfds))
+	if (!irqfds_mark_watched(irqfds))
 		return;
 	for (size_t i = 0; i < irqfds->room; i++)
-		if (irqfds->slot[i].in_use && !irqfds->slot[i].seen)
+		if (irqfds->slot[i].in_use && !irqfds->slot[i].watched)
 			deactivate(vm, &irqfds->slot[i]);
 }
 
@@ -297,19 +166,6 @@ static struct irqfd *free_slot(struct irqfds *irqfds)
 	return &grown[old_room];
 }
 
-/* Every write to the eventfd is an event, read or not: edge-triggered. */
-static int watch(struct irqfds *irqfds, const struct irqfd *irqfd)
-{
-	struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.u64 = data_of(irqfds, irqfd) };
-
-	if (!epoll_ctl(irqfds->epoll_fd, EPOLL_CTL_ADD, irqfd->number, &event))
-		return 0;
-	/* Left over from an irqfd that was deassigned under another number of its eventfd. */
-	if (errno == EEXIST && !epoll_ctl(irqfds->epoll_fd, EPOLL_CTL_MOD, irqfd->number, &event))
-		return 0;
-	return errno == EBADF ? -EBADF : -ENOMEM;
-}
-
 static int add(struct vm *vm, const struct irqfd *new)
 {
 	struct irqfds *irqfds = &vm->irqfds;
@@ -319,7 +175,7 @@ static int add(struct vm *vm, const struct irqfd *new)
 
 	if (find_open(vm, new->event))
 		return -EBUSY;
-	err = start(vm);
+	err = irqfds_start(vm);
 	if (err)
 		return err;
 	irqfd = free_slot(irqfds);
@@ -328,7 +184,7 @@ static int add(struct vm *vm, const struct irqfd *new)
 	generation = irqfd->generation;
 	*irqfd = *new;
 	irqfd->generation = generation;
-	err = watch(irqfds, irqfd);
+	err = irqfd_watch(irqfds, irqfd);
 	if (err)
 		return err;
 	irqfd->in_use = true;
@@ -336,7 +192,7 @@ static int add(struct vm *vm, const struct irqfd *new)
 	if (new->resamples)
 		atomic_fetch_add(&irqfds->nr_resample, 1);
 	irqfd->fresh = true;
-	drain(vm);
+	irqfds_drain(vm);
 	irqfd->fresh = false;
 	return 0;
 }
@@ -365,7 +221,7 @@ static int assign_opened(struct vm *vm, const struct kvm_irqfd *args, uint64_t e
 	if (err)
 		return err;
 	pthread_mutex_lock(&vm->irq_lock);
-	drain(vm);
+	irqfds_drain(vm);
 	err = add(vm, &new);
 	/* Linux joins the GSI's resamplers before it looks whether the eventfd is free; the last to leave lowers it. */
 	if (err && new.resamples && !has_resampler(&vm->irqfds, new.gsi))
@@ -402,7 +258,7 @@ static int deassign(struct vm *vm, const struct kvm_irqfd *args)
 	if (own < 0)
 		return own;
 	pthread_mutex_lock(&vm->irq_lock);
-	drain(vm);
+	irqfds_drain(vm);
 	irqfd = find_open(vm, event);
 	if (irqfd && irqfd->gsi == args->gsi)
 		deassign_one(vm, irqfd);
@@ -424,7 +280,7 @@ void irqfds_sync(struct vm *vm)
 	if (!atomic_load(&vm->irqfds.nr))
 		return;
 	pthread_mutex_lock(&vm->irq_lock);
-	drain(vm);
+	irqfds_drain(vm);
 	/* Only the line of a resampler shows whether its eventfd is closed. */
 	if (atomic_load(&vm->irqfds.nr_resample))
 		forget_closed(vm);
@@ -455,7 +311,7 @@ static void stop(struct vm *vm)
 	struct irqfds *irqfds = &vm->irqfds;
 
 	pthread_mutex_lock(&vm->irq_lock);
-	drain(vm);
+	irqfds_drain(vm);
 	forget_closed(vm);
 	irqfds->stopping = true;
 	for (size_t i = 0; i < irqfds->room; i++)
@@ -476,7 +332,7 @@ void irqfds_release(struct vm *vm)
 		stop(vm);
 		pthread_mutex_lock(&vm->irq_lock);
 	}
-	close_descriptors(&vm->irqfds);
+	irqfds_close(&vm->irqfds);
 	free(vm->irqfds.slot);
 	vm->irqfds.slot = NULL;
 	vm->irqfds.room = 0;

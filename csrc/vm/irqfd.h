@@ -34,7 +34,7 @@ struct irqfd {
 	uint32_t generation;	/* tells the users of a slot apart, for events that come late */
 	bool in_use;
 	bool fresh;		/* being assigned: what is pending was before */
-	bool seen;
+	bool watched;		/* at the last irqfds_mark_watched() */
 };
 
 struct irqfds {
@@ -45,6 +45,7 @@ struct irqfds {
 	pthread_t thread;
 	unsigned int process;	/* where the thread is: process_generation() */
 	bool stopping;
+	void (*fired)(struct vm *vm, struct irqfd *irqfd);	/* its eventfd was written to */
 	atomic_uint nr;
 	atomic_uint nr_resample;
 };
