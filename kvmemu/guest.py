@@ -287,6 +287,7 @@ class Guest:
         self._to_guest_turn = threading.Semaphore(0)
         self._to_host_turn = threading.Semaphore(0)
         self._handing_over = threading.Lock()
+        self._in_cpu = threading.Lock()
         self._overdue = False  # it had no turn, and went on
         self._stopping = False
         self.handle = ffi.new_handle(self)
@@ -310,8 +311,29 @@ class Guest:
         self._to_guest_turn = threading.Semaphore(0)
         self._to_host_turn = threading.Semaphore(0)
 
+    def end(self) -> None:
+        """It ends where it stands, and its vCPU waits for ever; unless it is on its CPU now.
+
+        One that is busy elsewhere is not waited for, and ends when it executes an instruction.
+        """
+        if not self._in_cpu.acquire(blocking=False):
+            return
+        try:
+            self.finished = True
+            if self._overdue:
+                self._stopping = True
+                self._to_guest_turn.release()
+            else:
+                self.stop()
+        finally:
+            self._in_cpu.release()
+
     def run(self, pointer: Any) -> None:
         """On the thread in KVM_RUN: the function runs until it has to leave its CPU."""
+        with self._in_cpu:
+            self._run(pointer)
+
+    def _run(self, pointer: Any) -> None:
         if self.finished:
             lib.kvmemu_cpu_idle(pointer)
             return

@@ -86,6 +86,15 @@ class Vm(Injection):
     def __str__(self) -> str:
         return "the VM"
 
+    def close(self) -> None:
+        """As of any file. Its vCPUs live on, as with KVM; guests that stand still end there, and so
+        their threads.
+        """
+        for vcpu in self.vcpus:
+            if vcpu.guest is not None:
+                vcpu.guest.end()
+        super().close()
+
     def check_extension(self, cap: int) -> int:
         """KVM_CHECK_EXTENSION on this VM."""
         return self.ioctl(KVM_CHECK_EXTENSION, cap)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import mmap
+import os
 import signal
 import struct
 import threading
@@ -390,3 +391,55 @@ def test_only_what_is_idle_can_be_mapped(machine: Machine) -> None:
     with pytest.raises(kvmemu.KvmError) as raised:
         vcpu.unmap_irq(42)
     assert raised.value.errno == errno.ENOENT
+
+
+# ---- guests whose VM is closed ----
+
+
+def guest_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "kvmemu guest"]
+
+
+def test_a_guest_that_stands_ends_with_its_vm() -> None:
+    unwound = []
+
+    def guest(cpu: Cpu) -> None:
+        try:
+            cpu.mmio_write(DOORBELL, 1)
+            cpu.wfi()
+        finally:
+            unwound.append(cpu.vcpu.id)
+
+    before = guest_threads()
+    with System("gicv3-max") as system, system.create_vm() as vm:
+        for vcpu in vm.create_vcpus(3):
+            vcpu.set_guest(guest)
+            vcpu.run()
+        assert len(guest_threads()) == len(before) + 3
+    assert guest_threads() == before
+    assert unwound == [0, 1, 2]
+
+
+def test_a_vm_is_closed_while_its_guest_is_busy_elsewhere() -> None:
+    go_on, over = threading.Event(), threading.Event()
+
+    def guest(cpu: Cpu) -> None:
+        try:
+            threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGUSR1]).start()
+            go_on.wait()
+            cpu.wfi()
+        finally:
+            over.set()
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+    try:
+        with System("gicv3-max") as system, system.create_vm() as vm:
+            vcpu = vm.create_vcpu()
+            vcpu.init()
+            vcpu.set_guest(guest)
+            with pytest.raises(kvmemu.KvmError, match="EINTR"):
+                vcpu.run()
+        go_on.set()
+        assert over.wait(10)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
