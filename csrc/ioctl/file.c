@@ -204,13 +204,14 @@ long kvmemu_ioctl(struct kvmemu_file *file, unsigned long request, unsigned long
 
 int kvmemu_ioctls(struct kvmemu_file *file, struct kvmemu_call *calls, size_t n)
 {
+	uintptr_t at = (uintptr_t)calls;
 	struct kvmemu_call row;
 
-	for (size_t i = 0; i < n; i++) {
-		if (user_read(&row, (uintptr_t)&calls[i], sizeof(row)))
+	for (size_t i = 0; i < n; i++, at += sizeof(row)) {
+		if (user_read(&row, at, sizeof(row)))
 			return -EFAULT;
 		row.result = kvmemu_ioctl(file, row.request, row.arg, NULL);
-		if (user_write((uintptr_t)&calls[i].result, &row.result, sizeof(row.result)))
+		if (user_write(at + offsetof(struct kvmemu_call, result), &row.result, sizeof(row.result)))
 			return -EFAULT;
 	}
 	return 0;
