@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One VM with a GIC, used by several threads at once: lines, eventfds, routes, registers of frames and vCPUs, timers, runs,
- * looks inside. For ThreadSanitizer and AddressSanitizer. Part of the tests.
+ * One VM with a GIC, used by several threads at once: lines, eventfds, messages, routes, device attributes one by one and
+ * many at a time, registers of vCPUs, timers, runs that return at once and one that waits for its interrupts, looks inside.
+ * For ThreadSanitizer and AddressSanitizer. Part of the tests.
  */
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 #include "kvm.h"
 
@@ -13,12 +17,18 @@
 #endif
 #define NR_THREADS 4
 #define NR_VCPUS 4
-#define NR_EVENTFDS 2
+#define NR_EVENTFDS 3
 #define FIRST_SPI 32
+#define WAITING (NR_VCPUS - 1)	/* the vCPU that a thread of its own runs */
+#define DOORBELL 0x1000
+#define LEVEL_INFO (VGIC_LEVEL_INFO_LINE_LEVEL << KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT)
 
 static struct kvmemu_file *vm, *gic, *vcpu[NR_VCPUS];
 static int eventfds[NR_EVENTFDS];
 static bool is_v3;
+static atomic_bool stop;
+static atomic_uint woken, accesses, refusals;	/* by interrupts; of attributes that were done, and that met a run */
+static pthread_t waiting;
 
 struct worker {
 	pthread_t thread;
@@ -37,18 +47,78 @@ static long attr(unsigned long request, uint32_t group, uint64_t which, uint64_t
 	return try_call(gic, request, &a);
 }
 
-/* GICR_ISPENDR0 and GICD_ISPENDR1, or GICD's of GICv2: private and shared interrupts. EBUSY while a vCPU runs. */
+/* EBUSY while a vCPU runs. */
+static void count(long got)
+{
+	ok(!got || got == -EBUSY);
+	atomic_fetch_add(got ? &refusals : &accesses, 1);
+}
+
+/* GICR_ISPENDR0 and GICD_ISPENDR1, or GICD's of GICv2: private and shared interrupts. */
 static void frames(struct worker *w)
 {
 	bool redist = is_v3 && choose(w, 2);
 	uint32_t group = redist ? KVM_DEV_ARM_VGIC_GRP_REDIST_REGS : KVM_DEV_ARM_VGIC_GRP_DIST_REGS;
 	uint64_t whose = choose(w, NR_VCPUS) << KVM_DEV_ARM_VGIC_V3_MPIDR_SHIFT;
 	uint64_t which = whose | ((redist ? 0x10100 : 0x104) + (choose(w, 4) << 7)), value = 0;
-	long got = attr(KVM_GET_DEVICE_ATTR, group, which, &value);
 
-	ok(!got || got == -EBUSY);
-	got = attr(KVM_SET_DEVICE_ATTR, group, which, &value);
-	ok(!got || got == -EBUSY);
+	count(attr(KVM_GET_DEVICE_ATTR, group, which, &value));
+	count(attr(KVM_SET_DEVICE_ATTR, group, which, &value));
+}
+
+/* Of a vCPU's interface: GICC_CTLR to GICC_BPR, or ICC_PMR_EL1 and ICC_IGRPEN1_EL1. And levels, of a GICv3. */
+static void interfaces(struct worker *w)
+{
+	uint64_t whose = choose(w, NR_VCPUS) << KVM_DEV_ARM_VGIC_V3_MPIDR_SHIFT, value = 0;
+	uint32_t group = is_v3 ? KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS : KVM_DEV_ARM_VGIC_GRP_CPU_REGS;
+	uint64_t which = is_v3 ? (choose(w, 2) ? 0xc230 : 0xc667) : choose(w, 3) * 4;
+
+	if (is_v3 && !choose(w, 3)) {
+		group = KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO;
+		which = LEVEL_INFO | choose(w, 2) * 32;
+	}
+	count(attr(KVM_GET_DEVICE_ATTR, group, whose | which, &value));
+	count(attr(KVM_SET_DEVICE_ATTR, group, whose | which, &value));
+}
+
+/* A page of the distributor in one call. */
+static void batches(struct worker *w)
+{
+	uint64_t attrs[8], base = 0x100 + choose(w, 6) * 0x80;
+	uint32_t values[8];
+	size_t done = 0;
+	long got;
+
+	for (uint64_t i = 0; i < 8; i++)
+		attrs[i] = base + i * 4;
+	got = kvmemu_get_attrs(gic, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, attrs, 8, values, sizeof(values), &done);
+	ok((!got && done == 8) || got == -EBUSY);
+	got = kvmemu_set_attrs(gic, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, attrs, 8, values, sizeof(values), &done);
+	ok((!got && done == 8) || got == -EBUSY);
+}
+
+/* What is settled already, and what there is none of. */
+static void settings(struct worker *w)
+{
+	uint64_t value = 0;
+
+	equal(attr(KVM_GET_DEVICE_ATTR, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &value), 0);
+	equal(value, 256);
+	value = 0x8000000 + choose(w, 8) * 0x10000;
+	equal(attr(KVM_SET_DEVICE_ATTR, KVM_DEV_ARM_VGIC_GRP_ADDR,
+		   is_v3 ? KVM_VGIC_V3_ADDR_TYPE_DIST : KVM_VGIC_V2_ADDR_TYPE_DIST, &value), -EEXIST);
+	equal(attr(KVM_SET_DEVICE_ATTR, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL), 0);
+}
+
+static void messages(struct worker *w)
+{
+	const struct kvm_msi msi = {
+		.address_lo = 0x8090040,
+		.data = (uint32_t)choose(w, 4),
+		.flags = (uint32_t)choose(w, 2) * KVM_MSI_VALID_DEVID,
+	};
+
+	equal(try_call(vm, KVM_SIGNAL_MSI, &msi), -ENODEV);
 }
 
 static void lines(struct worker *w)
@@ -75,10 +145,13 @@ static void events(struct worker *w)
 	const uint64_t one = 1;
 	int fd = eventfds[choose(w, NR_EVENTFDS)];
 	const struct kvm_irqfd irqfd = {
-		.fd = (uint32_t)fd, .gsi = (uint32_t)choose(w, 4), .flags = choose(w, 2) ? KVM_IRQFD_FLAG_DEASSIGN : 0,
+		.fd = (uint32_t)fd,
+		.gsi = (uint32_t)choose(w, 4),
+		.flags = (uint32_t)choose(w, 4),	/* KVM_IRQFD_FLAG_DEASSIGN, KVM_IRQFD_FLAG_RESAMPLE */
+		.resamplefd = (uint32_t)eventfds[choose(w, NR_EVENTFDS)],
 	};
 	const struct kvm_ioeventfd io = {
-		.addr = 0x1000 * choose(w, 3), .len = 4, .fd = fd, .flags = choose(w, 2) ? KVM_IOEVENTFD_FLAG_DEASSIGN : 0,
+		.addr = DOORBELL * choose(w, 3), .len = 4, .fd = fd, .flags = choose(w, 2) ? KVM_IOEVENTFD_FLAG_DEASSIGN : 0,
 	};
 
 	try_call(vm, KVM_IRQFD, &irqfd);
@@ -96,15 +169,16 @@ static void routes(struct worker *w)
 
 	for (uint32_t i = 0; i < 4; i++) {
 		table.entries[i].gsi = i;
-		table.entries[i].type = KVM_IRQ_ROUTING_IRQCHIP;
-		table.entries[i].u.irqchip.pin = (uint32_t)choose(w, 32);
+		table.entries[i].type = choose(w, 4) ? KVM_IRQ_ROUTING_IRQCHIP : KVM_IRQ_ROUTING_MSI;
+		if (table.entries[i].type == KVM_IRQ_ROUTING_IRQCHIP)
+			table.entries[i].u.irqchip.pin = (uint32_t)choose(w, 32);
 	}
 	try_call(vm, KVM_SET_GSI_ROUTING, &table);
 }
 
 static void registers(struct worker *w)
 {
-	struct kvmemu_file *file = vcpu[choose(w, NR_VCPUS)];
+	struct kvmemu_file *file = vcpu[choose(w, WAITING)];	/* the waiting one is busy for as long as it waits */
 
 	set(file, REG_X(1), get(file, REG_PC));
 	set(file, KVM_REG_ARM_TIMER_CVAL, choose(w, 4000));
@@ -114,7 +188,13 @@ static void registers(struct worker *w)
 
 static void runs(struct worker *w)
 {
-	try_call(vcpu[choose(w, NR_VCPUS)], KVM_RUN, NULL);
+	try_call(vcpu[choose(w, WAITING)], KVM_RUN, NULL);
+}
+
+static void kicks(struct worker *w)
+{
+	(void)w;
+	must(-pthread_kill(waiting, SIGUSR1));
 }
 
 static void steps(struct worker *w)
@@ -134,7 +214,8 @@ static void more_vcpus(struct worker *w)
 }
 
 static void (*const actions[])(struct worker *w) = {
-	frames, frames, lines, lines, looks, events, routes, registers, runs, steps, more_vcpus,
+	frames, frames, interfaces, batches, settings, lines, lines, messages, looks, events, events, routes, registers,
+	runs, kicks, steps, more_vcpus,
 };
 
 static void *work(void *argument)
@@ -144,6 +225,43 @@ static void *work(void *argument)
 	for (int i = 0; i < ROUNDS; i++)
 		actions[choose(w, sizeof(actions) / sizeof(actions[0]))](w);
 	return NULL;
+}
+
+/* Waits for an interrupt, of which it does nothing but tell a doorbell. */
+static void guest(struct kvmemu_cpu *cpu, void *context)
+{
+	(void)context;
+	if (kvmemu_cpu_wfi(cpu) || kvmemu_cpu_store(cpu, DOORBELL, 4, 1))
+		return;
+	atomic_fetch_add(&woken, 1);
+	kvmemu_cpu_exit(cpu, KVM_EXIT_DEBUG);
+}
+
+/* With pauses: while it is in KVM_RUN, nobody else gets at the GIC's registers. */
+static void *wait_for_interrupts(void *file)
+{
+	const struct timespec pause = { .tv_nsec = 100000 };
+
+	while (!atomic_load(&stop)) {
+		long ret = try_call(file, KVM_RUN, NULL);
+
+		ok(!ret || ret == -EINTR);
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
+static void on_kick(int signum)
+{
+	(void)signum;
+}
+
+static void end_waiting(void)
+{
+	atomic_store(&stop, true);
+	set_immediate_exit(vcpu[WAITING], 1);
+	must(-pthread_kill(waiting, SIGUSR1));
+	pthread_join(waiting, NULL);
 }
 
 static void place(uint64_t type, uint64_t base)
@@ -158,8 +276,9 @@ static void set_up(struct kvmemu_file *system)
 	vm = create_vm(system);
 	for (unsigned int i = 0; i < NR_VCPUS; i++) {
 		vcpu[i] = create_vcpu(vm, i, 0);
-		set_immediate_exit(vcpu[i], 1);
+		set_immediate_exit(vcpu[i], i != WAITING);
 	}
+	must(kvmemu_set_guest(vcpu[WAITING], guest, NULL));
 	gic = create(vm, KVM_CREATE_DEVICE, (uintptr_t)&device);
 	place(is_v3 ? KVM_VGIC_V3_ADDR_TYPE_DIST : KVM_VGIC_V2_ADDR_TYPE_DIST, 0x8000000);
 	place(is_v3 ? KVM_VGIC_V3_ADDR_TYPE_REDIST : KVM_VGIC_V2_ADDR_TYPE_CPU, 0x80a0000);
@@ -172,14 +291,21 @@ static void work_together(const char *host, bool v3)
 	struct worker workers[NR_THREADS];
 
 	is_v3 = v3;
+	atomic_store(&stop, false);
+	atomic_store(&woken, 0);
+	atomic_store(&accesses, 0);
+	atomic_store(&refusals, 0);
 	kvmemu_counter_set(system, 0);
 	set_up(system);
+	must(-pthread_create(&waiting, NULL, wait_for_interrupts, vcpu[WAITING]));
 	for (unsigned int i = 0; i < NR_THREADS; i++) {
 		workers[i].random = 77 + i;
 		must(-pthread_create(&workers[i].thread, NULL, work, &workers[i]));
 	}
 	for (unsigned int i = 0; i < NR_THREADS; i++)
 		pthread_join(workers[i].thread, NULL);
+	end_waiting();
+	ok(atomic_load(&woken) && atomic_load(&accesses) && atomic_load(&refusals));
 	for (unsigned int i = 0; i < NR_VCPUS; i++)
 		kvmemu_close(vcpu[i]);
 	kvmemu_close(gic);
@@ -204,8 +330,10 @@ static void gicv2_on_a_gicv3_by_several_threads(void)
 
 int main(void)
 {
+	const struct sigaction action = { .sa_handler = on_kick };
 	int before;
 
+	sigaction(SIGUSR1, &action, NULL);
 	for (unsigned int i = 0; i < NR_EVENTFDS; i++)
 		eventfds[i] = (int)must(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
 	before = count_open_descriptors();
