@@ -10,6 +10,8 @@
 #include "reg.h"
 
 #define ENCODING_MASK 0xffffull
+#define OP1(encoding) ((encoding) >> 11 & 7)
+#define OP1_EL2 4
 #define KNOWN_ID_BITS (KVM_REG_ARCH_MASK | KVM_REG_SIZE_MASK | KVM_REG_ARM_COPROC_MASK | ENCODING_MASK)
 
 uint64_t sys_reg_id(enum sysreg reg)
@@ -172,6 +174,39 @@ int sys_reg_set(struct vcpu *vcpu, uint64_t id, const struct reg_input *input)
 	if (visibility(vcpu, &sys_rows[reg]) & SYS_USER_WI)
 		return 0;
 	return write_row(vcpu, reg, val);
+}
+
+/* EL2's registers are there for user space only: in them are what a guest in AArch32 has. */
+static bool guest_has(const struct vcpu *vcpu, enum sysreg reg)
+{
+	const struct sys_row *row = &sys_rows[reg];
+
+	return row->kind != SYS_ABSENT && OP1(sysreg_names[reg].encoding) != OP1_EL2 &&
+	       !(visibility(vcpu, row) & SYS_HIDDEN);
+}
+
+int sys_guest_read(struct vcpu *vcpu, enum sysreg reg, uint64_t *value)
+{
+	if (!guest_has(vcpu, reg) || sys_rows[reg].kind == SYS_RAZ_WI)	/* which is to be written only */
+		return -ENOENT;
+	if (sys_rows[reg].kind != SYS_INVARIANT)
+		return read_row(vcpu, reg, value);
+	*value = vcpu->vm->host->reg[reg];
+	return 0;
+}
+
+int sys_guest_write(struct vcpu *vcpu, enum sysreg reg, uint64_t value)
+{
+	const struct sys_row *row = &sys_rows[reg];
+
+	if (!guest_has(vcpu, reg) || row->guest_ro)
+		return -ENOENT;
+	if (row->kind == SYS_RAZ_WI)
+		return 0;
+	if (row->kind != SYS_STORED)
+		return -ENOENT;
+	store(vcpu, home(row, reg), value);
+	return 0;
 }
 
 /* The registers that a reset sets: a third of all. Every new vCPU is reset, so that the others are left out once. */

@@ -29,6 +29,7 @@ struct sys_row {
 	uint64_t (*reset)(const struct vcpu *vcpu, const struct sys_row *row);	/* NULL: reset leaves it alone */
 	uint64_t reset_value;
 	uint64_t lost;		/* bits that the recorded hosts' hardware does not keep: zero after a KVM_RUN */
+	bool guest_ro;		/* SYS_STORED: the guest may only read it */
 	unsigned int (*visibility)(const struct vcpu *vcpu);
 	int (*user_rd)(struct vcpu *vcpu, enum sysreg reg, uint64_t *value);
 	int (*user_wr)(struct vcpu *vcpu, enum sysreg reg, uint64_t value);
@@ -38,6 +39,10 @@ extern const struct sys_row sys_rows[SR_COUNT];
 
 /* An ID register as the guest of this vCPU sees it. */
 uint64_t sys_id_value(const struct vcpu *vcpu, enum sysreg reg);
+
+/* A guest's MRS and MSR of a register that is KVM's or the vCPU's own; -ENOENT where they are UNDEFINED. */
+int sys_guest_read(struct vcpu *vcpu, enum sysreg reg, uint64_t *value);
+int sys_guest_write(struct vcpu *vcpu, enum sysreg reg, uint64_t value);
 
 /* The ONE_REG id of a system register. */
 uint64_t sys_reg_id(enum sysreg reg);

@@ -182,10 +182,10 @@ const struct sys_row sys_rows[SR_COUNT] = {
 	DEBUG_PAIR(14), DEBUG_PAIR(15),
 	[SR_MDCCINT_EL1] = { STORED(0) },
 	[SR_MDSCR_EL1] = { STORED(0) },
-	[SR_OSLSR_EL1] = { STORED(OSLSR_OSLM), .user_wr = oslsr_wr },
+	[SR_OSLSR_EL1] = { STORED(OSLSR_OSLM), .guest_ro = true, .user_wr = oslsr_wr },
 	[SR_DBGVCR32_EL2] = { STORED(0) },
 
-	[SR_MPIDR_EL1] = { .kind = SYS_STORED, .reset = mpidr, .user_wr = mpidr_wr },
+	[SR_MPIDR_EL1] = { .kind = SYS_STORED, .reset = mpidr, .guest_ro = true, .user_wr = mpidr_wr },
 
 	[SR_ID_PFR0_EL1] = ID_AA32,
 	[SR_ID_PFR1_EL1] = ID_AA32,

@@ -99,42 +99,6 @@ static int access_icc(struct kvmemu_cpu *cpu, enum sysreg reg, bool write, uint6
 	return err;
 }
 
-/* A register that KVM keeps for the vCPU, or answers for. */
-static int read_other(struct vcpu *vcpu, enum sysreg reg, uint64_t *value)
-{
-	const struct sys_row *row = &sys_rows[reg];
-
-	switch (row->kind) {
-	case SYS_STORED:
-		*value = vcpu->sys[row->alias ? row->alias : reg];
-		return 0;
-	case SYS_ID:
-		*value = sys_id_value(vcpu, reg);
-		return 0;
-	case SYS_INVARIANT:
-		*value = vcpu->vm->host->reg[reg];
-		return 0;
-	case SYS_RAZ:
-	case SYS_RAZ_WI:
-		*value = 0;
-		return 0;
-	default:
-		return -ENOENT;
-	}
-}
-
-static int write_other(struct vcpu *vcpu, enum sysreg reg, uint64_t value)
-{
-	const struct sys_row *row = &sys_rows[reg];
-
-	if (row->kind == SYS_RAZ_WI)
-		return 0;
-	if (row->kind != SYS_STORED)
-		return -ENOENT;
-	vcpu->sys[row->alias ? row->alias : reg] = value;
-	return 0;
-}
-
 /* A timer that KVM emulates traps: on hosts without VHE the physical one. Its counter does not. */
 static bool timer_traps(const struct vcpu *vcpu, enum sysreg reg)
 {
@@ -178,9 +142,7 @@ int cpu_read_sysreg(struct kvmemu_cpu *cpu, uint16_t encoding, uint64_t *value)
 		*value = isr_of_lines(cpu_lines(cpu));
 		return 0;
 	}
-	if (reg == SR_NONE)
-		return -ENOENT;
-	return read_other(vcpu, reg, value);
+	return reg == SR_NONE ? -ENOENT : sys_guest_read(vcpu, reg, value);
 }
 
 int cpu_write_sysreg(struct kvmemu_cpu *cpu, uint16_t encoding, uint64_t value)
@@ -196,7 +158,5 @@ int cpu_write_sysreg(struct kvmemu_cpu *cpu, uint16_t encoding, uint64_t value)
 		return access_icc(cpu, reg, true, &value);
 	if (timer_guest_has(reg))
 		return access_timer(cpu, reg, true, &value);
-	if (reg == SR_NONE)
-		return -ENOENT;
-	return write_other(vcpu, reg, value);
+	return reg == SR_NONE ? -ENOENT : sys_guest_write(vcpu, reg, value);
 }
