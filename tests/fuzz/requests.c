@@ -2,7 +2,10 @@
 /* The ioctls that the fuzzer knows. Part of the tests. */
 #include "requests.h"
 
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -14,6 +17,8 @@
 #define MAX_IDS 2000
 #define MAX_ROUTES 6
 #define NR_EVENTFDS 3
+#define FREE_BYTES (256ul << 20)
+#define ALL_FILES (ON(SYSTEM) | ON(VM) | ON(VCPU) | ON(DEVICE) | ON(STATS))
 
 char *memory;
 
@@ -21,10 +26,13 @@ static uint64_t ids[MAX_IDS];
 static unsigned int nr_ids;
 static int eventfds[NR_EVENTFDS];
 
-/* What comes after the pages that are used is kept free: regions reach into it. */
+/*
+ * What comes after the pages that are used is kept free: regions reach into it, and what guests store to them. It is as
+ * much as the highest address that guests use.
+ */
 bool memory_setup(void)
 {
-	memory = mmap(NULL, MEMORY_WRITABLE + 2048 * MEMORY_PAGE, PROT_NONE,
+	memory = mmap(NULL, MEMORY_WRITABLE + FREE_BYTES, PROT_NONE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		return false;
@@ -78,10 +86,16 @@ bool requests_setup(void)
 
 void signal_eventfd(struct input *in)
 {
+	unsigned int which = choose(in, NR_EVENTFDS);
 	const uint64_t one = 1;
+	int fd = eventfds[which];
 	uint64_t count;
-	int fd = eventfds[choose(in, NR_EVENTFDS)];
 
+	if (once_in(in, 16)) {	/* another one takes its number */
+		close(fd);
+		eventfds[which] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		return;
+	}
 	if (write(fd, &one, sizeof(one)) != sizeof(one) && read(fd, &count, sizeof(count)) != sizeof(count))
 		return;
 }
@@ -191,6 +205,8 @@ static void fill_vcpu_attr(struct input *in, void *argument)
 		value |= NOWHERE;	/* guest memory that is not ours to have written to */
 	else if (once_in(in, 4))
 		value = choose(in, 64);
+	if (attr->group == KVM_ARM_VCPU_PMU_V3_CTRL && attr->attr == KVM_ARM_VCPU_PMU_V3_FILTER)
+		value = choose(in, 1200) | choose(in, 64) << 16 | (uint64_t)choose(in, 3) << 32;	/* base, n, action */
 	attr->addr = take_address(in, 8);
 	store(attr->addr, &value, sizeof(value));
 }
@@ -202,8 +218,9 @@ static void fill_region(struct input *in, void *argument)
 	region->slot = once_in(in, 16) ? (uint32_t)take_number(in) : choose(in, 6);
 	region->flags = choose(in, 4);
 	region->guest_phys_addr = once_in(in, 16) ? take_number(in) & ~0xfffull : (uint64_t)choose(in, 64) << 16;
-	region->memory_size = once_in(in, 4) ? 0 : (uint64_t)(1 + choose(in, 40)) << 12;
-	region->userspace_addr = (uintptr_t)memory + choose(in, 40) * MEMORY_PAGE;	/* partly what is not there */
+	/* Often the same, so that a slot that is there is changed; partly what is not there. */
+	region->memory_size = once_in(in, 4) ? 0 : (uint64_t)(once_in(in, 2) ? 8 : 1 + choose(in, 40)) << 12;
+	region->userspace_addr = (uintptr_t)memory + (once_in(in, 2) ? 0 : choose(in, 40)) * MEMORY_PAGE;
 	if (once_in(in, 8))
 		region->userspace_addr = (uint64_t)choose(in, 64) << 20;
 	if (once_in(in, 2000))	/* the log of a slot of terabytes is large, too */
@@ -266,12 +283,18 @@ static int take_eventfd(struct input *in)
 	return once_in(in, 8) ? (once_in(in, 2) ? -1 : 5000) : eventfds[choose(in, NR_EVENTFDS)];
 }
 
+/* Few, so that what one call assigns another one finds. */
+static uint32_t take_gsi(struct input *in)
+{
+	return once_in(in, 16) ? (uint32_t)take_number(in) : once_in(in, 4) ? choose(in, 40) : choose(in, 3);
+}
+
 static void fill_irqfd(struct input *in, void *argument)
 {
 	struct kvm_irqfd *irqfd = argument;
 
 	irqfd->fd = (uint32_t)take_eventfd(in);
-	irqfd->gsi = once_in(in, 16) ? (uint32_t)take_number(in) : choose(in, 40);
+	irqfd->gsi = take_gsi(in);
 	irqfd->flags = once_in(in, 16) ? (uint32_t)take_number(in) : choose(in, 4);
 	irqfd->resamplefd = (uint32_t)take_eventfd(in);
 }
@@ -281,8 +304,8 @@ static void fill_ioeventfd(struct input *in, void *argument)
 	struct kvm_ioeventfd *io = argument;
 
 	io->datamatch = choose(in, 2);
-	io->addr = once_in(in, 16) ? take_number(in) : choose(in, 8) * 8;
-	io->len = once_in(in, 8) ? choose(in, 10) : 1u << choose(in, 4);
+	io->addr = once_in(in, 16) ? take_number(in) : choose(in, 4) * 8;
+	io->len = once_in(in, 8) ? choose(in, 10) : once_in(in, 2) ? 4 : 0;
 	io->fd = take_eventfd(in);
 	io->flags = once_in(in, 16) ? (uint32_t)take_number(in) : choose(in, 3) * 2 + choose(in, 2);
 }
@@ -305,11 +328,11 @@ static void fill_routing(struct input *in, void *argument)
 	for (unsigned int i = 0; i < MAX_ROUTES; i++) {
 		struct kvm_irq_routing_entry *entry = (struct kvm_irq_routing_entry *)((char *)argument + 8) + i;
 
-		entry->gsi = once_in(in, 16) ? (uint32_t)take_number(in) : choose(in, 40);
+		entry->gsi = once_in(in, 16) ? take_gsi(in) : i;
 		entry->type = once_in(in, 8) ? choose(in, 6) : KVM_IRQ_ROUTING_IRQCHIP + choose(in, 2);
 		entry->flags = choose(in, 4) ? 0 : choose(in, 3);
 		entry->u.irqchip.irqchip = choose(in, 8) ? 0 : 1;
-		entry->u.irqchip.pin = choose(in, 40);
+		entry->u.irqchip.pin = once_in(in, 4) ? choose(in, 40) : choose(in, 3);
 	}
 }
 
@@ -321,6 +344,27 @@ static void fill_signal_msi(struct input *in, void *argument)
 	msi->data = choose(in, 64);
 	msi->flags = choose(in, 3);
 	msi->devid = choose(in, 8);
+}
+
+static uint64_t descriptor(struct input *in)
+{
+	return (uint64_t)(int64_t)take_eventfd(in);
+}
+
+static void fill_clone(struct input *in, void *argument)
+{
+	struct file_clone_range *range = argument;
+
+	range->src_fd = take_eventfd(in);
+}
+
+#define DEDUPE_BYTES (sizeof(struct file_dedupe_range) + 3 * sizeof(struct file_dedupe_range_info))
+
+static void fill_dedupe(struct input *in, void *argument)
+{
+	struct file_dedupe_range *range = argument;
+
+	range->dest_count = once_in(in, 4) ? (uint16_t)take_number(in) : (uint16_t)choose(in, 4);
 }
 
 static uint64_t vcpu_id(struct input *in)
@@ -401,6 +445,16 @@ const struct request requests[] = {
 	{ .number = KVM_SET_REGS, .kinds = ON(VCPU), WITH(kvm_regs, NULL) },
 	{ .number = KVM_TRANSLATE, .kinds = ON(VCPU), .bytes = 24 },
 	{ .number = KVM_TRACE_ENABLE, .kinds = ON(SYSTEM) },
+	{ .number = FIOQSIZE, .kinds = ALL_FILES, .bytes = 8 },
+	{ .number = FIGETBSZ, .kinds = ALL_FILES, .bytes = 4 },
+	{ .number = FIFREEZE, .kinds = ALL_FILES },
+	{ .number = FITHAW, .kinds = ALL_FILES },
+	{ .number = FS_IOC_FIEMAP, .kinds = ALL_FILES, WITH(fiemap, NULL) },
+	{ .number = FICLONE, .kinds = ALL_FILES, .number_argument = descriptor },
+	{ .number = FICLONERANGE, .kinds = ALL_FILES, WITH(file_clone_range, fill_clone) },
+	{ .number = FIDEDUPERANGE, .kinds = ALL_FILES, .bytes = DEDUPE_BYTES, .fill = fill_dedupe },
+	{ .number = FS_IOC_SETFLAGS, .kinds = ALL_FILES, .bytes = 4 },
+	{ .number = FS_IOC_FSSETXATTR, .kinds = ALL_FILES, WITH(fsxattr, NULL) },
 };
 
 const size_t nr_requests = sizeof(requests) / sizeof(requests[0]);
