@@ -42,7 +42,7 @@ def test_exit_and_entry(benchmark: BenchmarkFixture, spis: int) -> None:
     assert len(benchmark(bench_switch.entry_exit_samples, machine, FEW)) == FEW
 
 
-# On two vCPUs a round would last until both have a CPU at once: that is in `kvmemu bench irq`.
+# On two vCPUs a round would last until both have a CPU at once: `kvmemu bench` has that.
 @pytest.mark.benchmark(group="interrupts: sent, acknowledged, ended (50 batches of 64)")
 def test_roundtrip(benchmark: BenchmarkFixture) -> None:
     machine = bench_switch.running(1, 1)

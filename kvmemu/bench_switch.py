@@ -231,12 +231,12 @@ def _guest_subjects(count: int, floor: str) -> Iterator[Subject]:
         )  # fmt: skip
     for nr_vcpus in (1, 2):
         yield Subject(
-            f"irq.roundtrip.{nr_vcpus}vcpu", "ns/interrupt", floor,
+            f"{PREFIX}.roundtrip.{nr_vcpus}vcpu", "ns/interrupt", floor,
             lazily(roundtrip_samples, nr_vcpus, nr_vcpus), at_once=nr_vcpus,
             same_always=nr_vcpus == 1,
         )  # fmt: skip
     yield Subject(
-        "irq.ping_pong.2vcpu", "ns/SGI and back", floor, lazily(ping_pong_samples, 2, 0)
+        f"{PREFIX}.ping_pong.2vcpu", "ns/SGI and back", floor, lazily(ping_pong_samples, 2, 0)
     )
 
 

@@ -29,7 +29,8 @@ TARGETS = {
 }
 # Of values, not of ratios.
 LIMITS = {"vcpu.memory": 16 << 10}
-PIPE_COLUMNS = 136
+PIPE_COLUMNS = 152
+HEADINGS = ("what", "figure", "", "baseline", "ratio", "target", "registers/s", "state bytes")
 
 
 @click.command()
@@ -72,32 +73,38 @@ def bench(as_json: bool, rounds: int, chart: Path | None, names: tuple[str, ...]
         click.echo(json.dumps([dataclasses.asdict(result) for result in results], indent=2))
         return
     console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS, highlight=False)
-    plain = [result for result in results if result.distribution is None]
+    plain = [result for result in results if not bench_tables.in_tables(result)]
     if plain:
         console.print(_table(plain))
-    for part in bench_tables.parts(results):
+    for part in bench_tables.parts(results, console):
         console.print(part)
 
 
 def _table(results: list[Result]) -> Table:
-    table = Table("what", "figure", "", "baseline", "ratio", "target", "registers/s", "state bytes")
-    for column in (1, 4, 5, 6, 7):
-        table.columns[column].justify = "right"
-    for column in (0, 3):
-        table.columns[column].no_wrap = True
-    for result in results:
-        target = TARGETS.get(result.name) or LIMITS.get(result.name)
-        table.add_row(
-            result.name,
-            f"{result.value:,.1f}",
-            result.unit,
-            result.baseline or "",
-            _number(result.ratio, ".3f"),
-            f"<= {target:,}" if target else "",
-            _number(result.registers_per_second, ",.0f"),
-            _number(result.state_bytes_per_vcpu, ",.0f"),
-        )
+    """Of what has no distribution. Columns in which nothing would stand are left out."""
+    rows = [_row(result) for result in results]
+    shown = [i for i in range(len(HEADINGS)) if any(row[i] for row in rows)]
+    table = Table(*(HEADINGS[i] for i in shown))
+    for column, i in zip(table.columns, shown, strict=True):
+        column.no_wrap = i in {0, 3}
+        column.justify = "left" if i in {0, 2, 3} else "right"
+    for row in rows:
+        table.add_row(*(row[i] for i in shown))
     return table
+
+
+def _row(result: Result) -> tuple[str, ...]:
+    target = TARGETS.get(result.name) or LIMITS.get(result.name)
+    return (
+        result.name,
+        f"{result.value:,.1f}",
+        result.unit,
+        result.baseline or "",
+        _number(result.ratio, ".3f"),
+        f"<= {target:,}" if target else "",
+        _number(result.registers_per_second, ",.0f"),
+        _number(result.state_bytes_per_vcpu, ",.0f"),
+    )
 
 
 def _number(value: float | None, layout: str) -> str:

@@ -5,19 +5,24 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import io
 import json
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 from kvmemu._core import lib
+from rich.console import Console
 
 import kvmemu
 from kvmemu import bench, bench_chart, bench_switch, cli
 from kvmemu.bench_result import Result as Figure
 from kvmemu.bench_result import clock
+from kvmemu.cli import bench_tables
 from kvmemu.errors import ChartError
 
 QUICK = {"rounds": 1, "calls": 1000}
@@ -37,13 +42,17 @@ COLD = {
     for part in ("save", "restore")
 }
 ENTRY_EXITS = {f"world_switch.entry_exit.{spis}" for spis in (0, 1, 4, 16)}
-IRQS = {"irq.roundtrip.1vcpu", "irq.roundtrip.2vcpu", "irq.ping_pong.2vcpu"}
+IRQS = {
+    "world_switch.roundtrip.1vcpu",
+    "world_switch.roundtrip.2vcpu",
+    "world_switch.ping_pong.2vcpu",
+}
 
 
 @pytest.fixture(scope="module")
 def figures() -> dict[str, Figure]:
     """All of them, quickly."""
-    results = bench.measure(**QUICK, names=["world-switch", "irq.roundtrip", "irq.ping"])
+    results = bench.measure(**QUICK, names=["world-switch"])
     found = {result.name: result for result in results}
     assert len(found) == len(results)
     return found
@@ -77,7 +86,7 @@ def test_distributions_are_in_order(figures: dict[str, Figure]) -> None:
         of = figure.distribution
         assert figure.value > 0
         if of is None or figure.cycles is None:
-            alone += figure.name in {"ioctl.floor", "irq.roundtrip.2vcpu"}
+            alone += figure.name in {"ioctl.floor", "world_switch.roundtrip.2vcpu"}
             continue
         assert 0 < of.min <= of.p10 <= of.median <= of.p90 <= of.p99 <= of.max
         assert of.samples >= 5
@@ -88,7 +97,7 @@ def test_distributions_are_in_order(figures: dict[str, Figure]) -> None:
 
 
 def test_interrupts_a_second(figures: dict[str, Figure]) -> None:
-    one, two = figures["irq.roundtrip.1vcpu"], figures["irq.roundtrip.2vcpu"]
+    one, two = figures["world_switch.roundtrip.1vcpu"], figures["world_switch.roundtrip.2vcpu"]
     assert one.per_second == pytest.approx(1e9 / one.value)
     if two.distribution is not None:
         assert two.per_second == pytest.approx(2e9 / two.value)
@@ -167,17 +176,54 @@ def test_json_is_a_list_of_figures() -> None:
 
 
 def test_tables() -> None:
-    result = run("--rounds", "1", "world-switch", "irq.roundtrip.1")
+    result = run("--rounds", "1", "world-switch")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    for gic in ("v2", "v3"):
-        for case in CASES:
-            rows = [line.split("│") for line in lines if f"│ {gic} " in line]
-            kept = [row[4].strip() for row in rows if row[2].strip() == case and "/" in row[3]]
-            assert kept == STORAGES
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
+    both = [name for name in SWITCHES if name.endswith(tuple(STORAGES))]
+    names = [name.removeprefix("world_switch.") for name in both]
+    assert len(names) == 2 * len(CASES) * len(STORAGES)
+    for name in names:
+        (row,) = (row for row in rows if row[0] == name)
+        figures = [float(cell) for cell in row[1:14]]
+        assert len(figures) == 6 + 3 + 4  # ns, cycles, ratios
+        assert min(figures) > 0
+        assert row[14] == {"lr0": "<= 2", "lr16": "<= 5"}.get(name.split(".")[1], "")
     assert clock().name in result.stdout
     assert any("entry_exit.16" in line for line in lines)
-    assert any("irq.roundtrip.1vcpu" in line for line in lines)
+    assert any("roundtrip.1vcpu" in line for line in lines)
+
+
+def test_tables_fit_a_narrow_terminal(figures: dict[str, Figure]) -> None:
+    printed = {}
+    for width in (80, 200):
+        console = Console(width=width, highlight=False, file=io.StringIO())
+        for part in bench_tables.parts(figures.values(), console):
+            console.print(part)
+        assert isinstance(console.file, io.StringIO)
+        printed[width] = console.file.getvalue()
+        assert "…" not in printed[width]
+    times = {width: text.count("v3.lr16.reverse ") for width, text in printed.items()}
+    assert times == {80: 3, 200: 1}  # a table of times, of cycles, of ratios; all in one
+
+
+def test_two_vcpus_that_were_never_at_work_at_once(figures: dict[str, Figure]) -> None:
+    name = "world_switch.roundtrip.2vcpu"
+    alone = replace(figures[name], value=250.0, distribution=None, cycles=None, per_second=None)
+    console = Console(width=100, highlight=False, file=io.StringIO())
+    for part in bench_tables.parts([alone], console):
+        console.print(part)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "250.0" in text
+    assert "never at work at once" in text
+
+
+def test_columns_without_anything_are_left_out() -> None:
+    heading = run("--rounds", "1", "vcpu.memory").stdout.splitlines()[1]
+    assert "figure" in heading
+    assert "target" in heading
+    assert "registers/s" not in heading
 
 
 @pytest.fixture(scope="module")
@@ -186,23 +232,49 @@ def _matplotlib() -> None:
 
 
 @pytest.mark.usefixtures("_matplotlib")
-@pytest.mark.parametrize("name", ["a.svg", "a.png", "a.pdf"])
+@pytest.mark.parametrize("name", ["a.svg", "a.png", "a.pdf", "A.SVG"])
 def test_chart(figures: dict[str, Figure], tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     bench_chart.check(path)
+    assert not path.exists()
     bench_chart.draw(list(figures.values()), path)
-    beginning = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}[path.suffix]
+    beginning = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}[path.suffix.lower()]
     assert path.read_bytes().startswith(beginning)
 
 
 @pytest.mark.usefixtures("_matplotlib")
 def test_chart_of_a_part(tmp_path: Path) -> None:
     path = tmp_path / "a.svg"
-    result = run("--rounds", "1", "--chart", str(path), "world-switch.v3.lr16.used")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = run("--rounds", "1", "--chart", str(path), "world-switch.v3.lr16.used")
     assert result.exit_code == 0
     text = path.read_text()
     assert "save, used" in text
     assert "save, reverse" not in text
+    assert "GICv2" not in text
+
+
+@pytest.mark.usefixtures("_matplotlib")
+def test_chart_is_the_same_each_time(figures: dict[str, Figure], tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a.svg", "b.svg")]
+    for path in paths:
+        bench_chart.draw(list(figures.values()), path)
+    one, other = (path.read_bytes() for path in paths)
+    assert one == other
+    for title in (b"GICv3: all", b"GICv2: all", b"some in", b"in cache", b"no cache", b"exit and"):
+        assert title in one
+
+
+@pytest.mark.usefixtures("_matplotlib")
+def test_chart_that_cannot_be_written_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(bench, "measure", lambda *_, **__: pytest.fail("measured"))
+    (tmp_path / "a.svg").symlink_to(tmp_path / "none" / "a.svg")
+    result = run("--chart", str(tmp_path / "a.svg"), "world-switch")
+    assert result.exit_code == 2
+    assert "a.svg: No such file or directory" in result.output
 
 
 def test_chart_without_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -234,3 +306,7 @@ def test_chart_of_nothing(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     with pytest.raises(ChartError, match="nothing to draw"):
         bench_chart.draw([], tmp_path / "a.svg")
+    result = run("--rounds", "1", "--chart", str(tmp_path / "a.svg"), "world-switch.memcpy")
+    assert result.exit_code == 2
+    assert "nothing to draw" in result.output
+    assert not (tmp_path / "a.svg").exists()
