@@ -12,27 +12,56 @@ from kvmemu._core import ffi
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from kvmemu import bench_switch
-from kvmemu.bench_switch import CASES, ENTRY_EXITS, KNOWN_BYTES, STORAGES
+from kvmemu.bench_switch import (
+    CASES,
+    COLD_PARTS,
+    ENTRY_EXITS,
+    KNOWN_BYTES,
+    PARTS,
+    STORAGES,
+)
 
 BATCHES = 1000
 FEW = 50
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("gic", [3, 2])
-def test_baseline_memcpy_of_128_bytes(benchmark: BenchmarkFixture, gic: int, case: str) -> None:
-    benchmark.group = f"world switch, GICv{gic}, {case}"
-    ticks = ffi.new("double[]", BATCHES)
-    assert benchmark(bench_switch.copies(KNOWN_BYTES), ticks, BATCHES) == 0
+# As `kvmemu bench --json` calls them, without "world_switch." in front.
+NAMES = [
+    f"v{gic}.{case}.{storage}{part}"
+    for gic in (3, 2)
+    for case in CASES
+    for part in (PARTS if case == "lr16" else [""])
+    for storage in STORAGES
+]
+NAMES += [f"v3.lr16.{storage}{part}" for part in COLD_PARTS for storage in STORAGES]
 
 
-@pytest.mark.parametrize("storage", STORAGES)
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("gic", [3, 2])
-def test_world_switch(benchmark: BenchmarkFixture, gic: int, case: str, storage: str) -> None:
-    benchmark.group = f"world switch, GICv{gic}, {case}"
+def group_of(name: str) -> tuple[str, str, str]:
+    """GIC, case and part: what is compared with each other."""
+    gic, case, _, *rest = name.split(".")
+    return gic, case, "".join(f".{word}" for word in rest)
+
+
+GROUPS = list(dict.fromkeys(map(group_of, NAMES)))
+
+
+@pytest.mark.parametrize("group", GROUPS, ids="{0[0]}.{0[1]}{0[2]}".format)
+def test_baseline_memcpy_of_128_bytes(
+    benchmark: BenchmarkFixture, group: tuple[str, str, str]
+) -> None:
+    gic, case, part = group
+    benchmark.group = f"world switch: {gic}.{case}{part}"
     ticks = ffi.new("double[]", BATCHES)
-    assert benchmark(bench_switch.switches(gic, case, storage), ticks, BATCHES) == 0
+    assert benchmark(bench_switch.copies(KNOWN_BYTES, part), ticks, BATCHES) == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_world_switch(benchmark: BenchmarkFixture, name: str) -> None:
+    gic, case, part = group_of(name)
+    benchmark.group = f"world switch: {gic}.{case}{part}"
+    ticks = ffi.new("double[]", BATCHES)
+    measure = bench_switch.switches(int(gic[1:]), case, name.split(".")[2], part)
+    assert benchmark(measure, ticks, BATCHES) == 0
 
 
 @pytest.mark.benchmark(group="exit and entry (50 batches of 64)")

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from kvmemu.errors import ChartError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 FORMATS = (".svg", ".png", ".pdf")
 SIZES = (1, 4, 16)
@@ -85,7 +88,7 @@ def _lines(axes: Axes, results: Mapping[str, Result], name: str, at: Mapping[int
             drawn = True
             axes.errorbar(
                 places, medians, ways, label=LABELS[storage], color=COLOURS[storage],
-                marker=MARKERS[storage], markersize=5, capsize=3, linewidth=1.4, alpha=0.85,
+                marker=MARKERS[storage], markersize=5, linewidth=1.4, alpha=0.85,
             )  # fmt: skip
     if not drawn:
         return False
@@ -104,7 +107,10 @@ def _lines(axes: Axes, results: Mapping[str, Result], name: str, at: Mapping[int
     def to_ns(cycles: Any) -> Any:
         return cycles / cycles_a_ns
 
-    axes.secondary_yaxis("right", functions=(to_cycles, to_ns)).set_ylabel("cycles of the core")
+    right = axes.secondary_yaxis("right", functions=(to_cycles, to_ns))
+    right.set_ylabel("cycles of the core")
+    for side in (axes, right):
+        side.locator_params(axis="y", nbins=5)
     return True
 
 
@@ -150,7 +156,8 @@ def _ranges(
     axes.set_yticks(range(len(labels)), labels)
     axes.invert_yaxis()
     axes.set_xlim(left=0)
-    axes.set_xlabel("ns: thin from the fastest to p99, thick from p10 to p90")
+    axes.locator_params(axis="x", nbins=5)
+    axes.set_xlabel("ns (thin: fastest to p99; thick: p10 to p90)")
     axes.grid(axis="x", alpha=0.3)
     return any(name in results for _, colour, name in rows if colour != _GREY)
 
@@ -185,8 +192,7 @@ def _entry_exits(axes: Axes, results: Mapping[str, Result]) -> bool:
     axes.set_title("GICv3: exit and entry (save, sync, flush, restore)")
     if not places:
         return False
-    bars = axes.bar(places, medians, yerr=ways, width=0.6, color="#8c6bb1", capsize=3)
-    axes.bar_label(bars, [f"{median:.0f}" for median in medians], padding=2)
+    axes.bar(places, medians, yerr=ways, width=0.6, color="#8c6bb1")
     floor = results.get("ioctl.floor")
     if floor is not None:
         axes.axhline(floor.value, color=_GREY, linestyle="--")
@@ -194,10 +200,15 @@ def _entry_exits(axes: Axes, results: Mapping[str, Result]) -> bool:
             "the cheapest system call", (0, floor.value), (-6, 3), textcoords="offset points",
             color=_GREY, fontsize="small",
         )  # fmt: skip
-    axes.set_xticks(range(len(names)), [str(n) for n in ENTRY_EXITS])
+    medians_at = dict(zip(places, medians, strict=True))
+    labels = [
+        f"{n}\n({medians_at[place]:.0f} ns)" if place in medians_at else str(n)
+        for place, n in enumerate(ENTRY_EXITS)
+    ]
+    axes.set_xticks(range(len(names)), labels)
     axes.set_xlabel("interrupts pending")
     axes.set_ylabel("ns an exit and entry")
-    axes.margins(y=0.12)
+    axes.locator_params(axis="y", nbins=5)
     axes.grid(axis="y", alpha=0.3)
     axes.set_axisbelow(True)
     return True
@@ -226,9 +237,35 @@ def draw(results: Sequence[Result], path: Path) -> None:
         OSError: the file cannot be written.
     """
     from matplotlib import rc_context  # noqa: PLC0415 - is optional, and takes a while to load
-    from matplotlib.figure import Figure  # noqa: PLC0415
 
-    found = {result.name: result for result in results}
+    # Text stays text, in one font or whatever is there, and the same figures make the same file.
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": PREFIX}
+    settings["font.sans-serif"] = ["DejaVu Sans"]
+    with rc_context(settings):
+        figure = _figure({result.name: result for result in results})
+        if path.suffix.lower() == ".svg":
+            text = io.StringIO()
+            figure.savefig(text, format="svg", metadata={"Date": None})
+            path.write_text(_smaller(text.getvalue()), encoding="utf-8")
+        else:
+            figure.savefig(path)
+
+
+def _smaller(svg: str) -> str:
+    """An SVG without what no one sees: indentation, millionths of a point, groups' names, turns by
+    nothing.
+    """
+    for what, by in (
+        (r"^ +", ""), (r"(\.\d\d)\d{3,}", r"\1"), (r'<g id="[^"]*">', "<g>"),
+        (r' transform="rotate\(-0 [^"]*"', ""),
+    ):  # fmt: skip
+        svg = re.sub(what, by, svg, flags=re.M)
+    return svg
+
+
+def _figure(found: Mapping[str, Result]) -> Figure:
+    from matplotlib.figure import Figure  # noqa: PLC0415 - as above
+
     shown = [panel for panel in PANELS if panel(Figure().add_subplot(), found)]
     if not shown:
         raise ChartError("no world switch was measured: there is nothing to draw")
@@ -254,6 +291,4 @@ def draw(results: Sequence[Result], path: Path) -> None:
             labelled.values(), labelled, loc="outside lower center", ncols=min(4, 2 * columns),
             title="List registers that are moved, and how they are kept", frameon=False,
         )  # fmt: skip
-    # Text stays text, and the same figures make the same file.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": PREFIX}):
-        figure.savefig(path, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
+    return figure
