@@ -53,7 +53,8 @@ def bench(as_json: bool, rounds: int, chart: Path | None, names: tuple[str, ...]
     """Measure what calls cost, beside baselines of the same run.
 
     NAMES (beginnings of names, such as one_reg) choose what is measured. Times differ from machine
-    to machine and from minute to minute; the ratios are what to look at.
+    to machine and from minute to minute; the ratios are what to look at. What the names
+    mean is told in docs/benchmarks.md and docs/world-switch.md.
 
     \b
     Examples:

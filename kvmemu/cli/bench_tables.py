@@ -15,6 +15,7 @@ from kvmemu.bench_switch import CASES, COLD_PARTS, KNOWN_BYTES, PARTS, PREFIX, S
 # 16 there, as in lr16, whether they are in use or not.
 TARGETS = {"lr0": 2.0, "lr16": 5.0}
 _MANY = 1000  # from here on a tenth says nothing
+_WIDE = 100_000
 _UNLIMITED = 1000  # columns, more than any table has
 
 # A world switch's figures: of restore and save together (""), and of each by itself.
@@ -59,6 +60,8 @@ def _ns(result: Result | None, which: str = "median") -> str:
     if result is None or result.distribution is None:
         return ""
     value: float = getattr(result.distribution, which)
+    if value >= _WIDE:
+        return f"{value / 1e6:.2f} ms"
     return f"{value:,.1f}" if value < _MANY else f"{value:,.0f}"
 
 
@@ -177,15 +180,15 @@ def _copies(found: Mapping[str, Result]) -> Table:
 
 def _guests(found: Mapping[str, Result]) -> Table:
     table = _make(
-        "Guests: ns; times the cheapest real system call (ioctl); interrupts a second of all vCPUs",
+        "Guests: ns; times the cheapest real ioctl system call; interrupts a second of all vCPUs",
         ("name",),
-        ("fastest", "median", "p90", "p99", "/ syscall", "a second"),
+        ("fastest", "median", "p90", "p99", "/ ioctl", "a second"),
     )
     for name, one in found.items():
         short = name.removeprefix(f"{PREFIX}.")
         if short.startswith(("entry_exit.", "roundtrip.", "ping_pong.")):
             columns = [_ns(one, which) for which in ("min", "median", "p90", "p99")]
-            rate = "" if one.per_second is None else f"{one.per_second:,.0f}"
+            rate = "" if one.per_second is None else f"{one.per_second / 1e6:.2f} M"
             if one.distribution is None:
                 table.caption = "2vcpu: the two were never at work at once; this is one alone."
                 columns[0] = f"{one.value:,.1f}"
