@@ -11,7 +11,7 @@ KVM_RUN waits for it: the two are never active at once.
 from __future__ import annotations
 
 import errno
-import functools
+import inspect
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from kvmemu import constants as kvm
 from kvmemu._core import ffi, lib
-from kvmemu.gic_registers import find_gic_register
+from kvmemu.gic_registers import FRAMES_OF_VERSION, find_gic_register, gic_registers
+from kvmemu.registers import sysreg_encoding, sysreg_names
+from kvmemu.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from kvmemu.vcpu import Vcpu
@@ -161,7 +163,8 @@ class Cpu:
         found = find_gic_register(gic.version, name) if gic is not None else None
         base = gic.guest_address(found.frame, self.vcpu) if gic is not None and found else None
         if found is None or base is None:
-            raise KeyError(f"{self.vcpu} has no register {name!r} in memory")
+            hint = "" if gic is None or found else did_you_mean(name, _names_in_memory(gic.version))
+            raise KeyError(f"{self.vcpu} has no register {name!r} in memory{hint}")
         return base + found.offset, found.bytes
 
     @property
@@ -256,16 +259,30 @@ def _error(result: int) -> Exception:
     return ValueError("accesses are of 1, 2, 4 or 8 bytes, at a multiple of that")
 
 
-@functools.cache
-def _named_encoding(name: str) -> int:
-    encoding: int = lib.kvmemu_sysreg_encoding(name.encode())
-    if encoding < 0:
-        raise KeyError(f"there is no system register {name!r}")
-    return encoding
+def _names_in_memory(version: int) -> Iterator[str]:
+    for frame in FRAMES_OF_VERSION[version]:
+        yield from gic_registers(version, frame)
+
+
+def check_function(function: object) -> None:
+    """Raises:
+    TypeError: it cannot be a guest: a call of it does not execute what it says.
+    """
+    if not callable(function):
+        raise TypeError(f"a guest is a function of its CPU, not {function!r}")
+    if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
+        name = getattr(function, "__qualname__", repr(function))
+        raise TypeError(f"{name}() only makes a generator or a coroutine: a guest has no yield")
 
 
 def _encoding(register: str | int) -> int:
-    return register if isinstance(register, int) else _named_encoding(register)
+    if isinstance(register, int):
+        return register
+    encoding = sysreg_encoding(register)
+    if encoding is None:
+        hint = did_you_mean(register, sysreg_names())
+        raise KeyError(f"there is no system register {register!r}{hint}")
+    return encoding
 
 
 class Guest:

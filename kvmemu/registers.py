@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kvmemu._core import ffi, lib
+from kvmemu.constants import KVM_REG_ARM64, KVM_REG_ARM64_SYSREG, KVM_REG_SIZE_U64
 from kvmemu.errors import KvmError
 from kvmemu.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from kvmemu.vcpu import Vcpu
+
+_SYSREG = KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG
+_FIRST_ENCODING = 2 << 14  # op0 is 2 or 3: the others are instructions
 
 KINDS = ("core", "SVE", "firmware", "timer", "system", "demultiplexed", "CP15", "VFP")
 
@@ -81,6 +85,15 @@ def sysreg_encoding(name: str) -> int | None:
     """
     encoding = lib.kvmemu_sysreg_encoding(name.encode()) if name.isascii() else -1
     return encoding if encoding >= 0 else None
+
+
+@functools.cache
+def sysreg_names() -> tuple[str, ...]:
+    """Of all system registers that have a name, whether KVM knows them or not."""
+    info = ffi.new("struct kvmemu_reg_info *")
+    ids = range(_SYSREG + _FIRST_ENCODING, _SYSREG + 0x10000)
+    known = (info for register_id in ids if not lib.kvmemu_reg_describe(register_id, info))
+    return tuple(ffi.string(found.name).decode() for found in known)
 
 
 def name_of(register_id: int) -> str:

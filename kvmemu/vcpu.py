@@ -30,7 +30,7 @@ from kvmemu.constants import (
 )
 from kvmemu.errors import KvmError, check, kvm_error
 from kvmemu.file import BYTES, COUNT, WORDS, File, new_filled
-from kvmemu.guest import Guest, GuestFunction
+from kvmemu.guest import Guest, GuestFunction, check_function
 from kvmemu.registers import RegisterIds, Registers, name_of, reg_bytes
 from kvmemu.stats import Statistics, read_statistics
 
@@ -319,7 +319,12 @@ class Vcpu(File):
 
         Returns:
             The guest.
+
+        Raises:
+            TypeError: it is no function, or one whose call does not run it: a generator function.
         """
+        if guest is not None and not isinstance(guest, Guest):
+            check_function(guest)
         if self._guest is not None and self._guest is not guest:
             self._guest.stop()
         self._guest = None

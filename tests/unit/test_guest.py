@@ -443,3 +443,44 @@ def test_a_vm_is_closed_while_its_guest_is_busy_elsewhere() -> None:
         assert over.wait(10)
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+# ---- mistakes ----
+
+
+def generator(cpu: Cpu) -> Iterator[int]:
+    yield cpu.read("MIDR_EL1")
+
+
+async def coroutine(cpu: Cpu) -> None:
+    cpu.wfi()
+
+
+@pytest.mark.parametrize(
+    ("guest", "why"),
+    [
+        (generator, r"generator\(\) only makes a generator .* no yield"),
+        (coroutine, r"coroutine\(\) only makes"),
+        (5, "a guest is a function of its CPU, not 5"),
+    ],
+)
+def test_what_cannot_be_a_guest_is_refused(machine: Machine, guest: object, why: str) -> None:
+    before = machine.vcpu.set_guest(Cpu.wfi)
+    with pytest.raises(TypeError, match=why):
+        machine.vcpu.set_guest(guest)  # type: ignore[arg-type]
+    assert machine.vcpu.guest is before
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("ICC_IARR1_EL1", "no system register 'ICC_IARR1_EL1'; did you mean ICC_IAR1_EL1"),
+        ("GICD_CTRL", "no register 'GICD_CTRL' in memory; did you mean GICD_CTLR"),
+        ("GIC\N{LATIN CAPITAL LETTER E WITH ACUTE}", "no system register"),
+        ("", "no system register ''"),
+    ],
+)
+def test_an_unknown_register_says_what_was_meant(machine: Machine, name: str, why: str) -> None:
+    machine.vcpu.set_guest(lambda cpu: cpu.read(name))
+    with pytest.raises(KeyError, match=why):
+        machine.vcpu.run()
