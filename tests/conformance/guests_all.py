@@ -6,6 +6,7 @@ from __future__ import annotations
 from conformance import guests_calls as calls
 from conformance import guests_cpus as cpus
 from conformance import guests_frames as frames
+from conformance import guests_nested as nested
 from conformance import guests_order as order
 from conformance import guests_run as runs
 from conformance import guests_state as state
@@ -16,6 +17,7 @@ GUESTS_OF_VERSION = {
     "eoi-mode": order.eoi_mode, "ends": order.ends, "levels": state.levels,
     "writes": state.writes, "together": cpus.together, "moves": cpus.moves,
     "dist": frames.dist, "words": frames.words, "timers": runs.timers, "many": runs.many,
+    "actives": nested.actives,
 }  # fmt: skip
 GUESTS = {
     "groups-v2": state.groups_v2, "groups-v3": state.groups_v3, "sgis-v2": cpus.sgis_v2,
@@ -23,6 +25,8 @@ GUESTS = {
     "sysregs-v2": frames.sysregs_v2, "sysregs-v3": frames.sysregs,
     "timers-without": runs.timers_without, "psci": calls.psci,
     "psci-versions": calls.psci_versions, "smccc": calls.smccc, "leaving": runs.leaving,
+    "mixed-v2": nested.mixed_v2, "mixed-v3": nested.mixed_v3,
+    "preempting-v3": nested.preempting_v3,
 }  # fmt: skip
 
 
