@@ -257,6 +257,12 @@ KVMEMU_API uint64_t *kvmemu_cpu_pc(struct kvmemu_cpu *cpu);
 KVMEMU_API unsigned int kvmemu_cpu_resets(const struct kvmemu_cpu *cpu);
 
 /*
+ * Whether the operation that answered KVMEMU_LEAVE has been done meanwhile, so that the next one of its kind is that one's
+ * end; else it has had no effect, and a guest that goes elsewhere by then may leave it.
+ */
+KVMEMU_API int kvmemu_cpu_is_begun(const struct kvmemu_cpu *cpu);
+
+/*
  * Interrupts of the host that a guest deactivates itself: a guest's PPI or SPI is mapped to an SPI of the host, whose line a
  * device of the host drives. The host's is then active until the guest deactivates its own, and comes again if its line is
  * still up, or has risen again. KVM does so for drivers in the kernel; user space has no call for it.

@@ -94,9 +94,12 @@ class Steps:
             self._under_way = self._doing = self._forgotten = None
             self._left = False
         if self._forgotten is not None:
-            if self._execute(pointer, self._forgotten) is None:
+            # one that trapped has its end yet to come; one that was only to be executed is not
+            begun = lib.kvmemu_cpu_is_begun(pointer)
+            if begun and self._execute(pointer, self._forgotten) is None:
                 return
             self._forgotten = None
+            self._left = False
         if self._program is not None and self._under_way is None:
             self._under_way = self._program()
             self._doing = next(self._under_way, None)

@@ -108,3 +108,8 @@ unsigned int kvmemu_cpu_resets(const struct kvmemu_cpu *cpu)
 {
 	return cpu->resets;
 }
+
+int kvmemu_cpu_is_begun(const struct kvmemu_cpu *cpu)
+{
+	return cpu->trapped || cpu->aborted;
+}

@@ -99,6 +99,40 @@ def test_what_an_earlier_program_had_yet_to_do_is_forgotten(vcpu: int) -> None:
     assert ctypes.c_uint64.from_address(address + 32).value == END
 
 
+def test_what_an_earlier_program_had_not_begun_is_not_done() -> None:
+    """A kick comes before its WFI, which is never executed then: the guest is elsewhere."""
+    seen: list[str] = []
+    with kvmemu.System(HOST) as system, system.create_vm() as vm:
+        vcpu = vm.create_vcpu()
+        vcpu.init([kvm.KVM_ARM_VCPU_PSCI_0_2])
+        line = bytearray(8)
+
+        def move(level: int) -> None:
+            line[4] = level
+            kvmemu.ioctl(vm.fileno(), kvm.KVM_IRQ_LINE, line)
+
+        def first() -> Program:
+            vcpu.immediate_exit = True
+            move(1)
+            yield ("wfi",)
+            seen.append("first")
+
+        def second() -> Program:
+            seen.append("second")
+            yield ("store", END, 4, 0)
+
+        steps = Steps(vcpu.fileno())
+        steps.begin(first)
+        with pytest.raises(kvmemu.KvmError) as caught:
+            vcpu.run()
+        assert caught.value.errno == errno.EINTR
+        vcpu.immediate_exit = False
+        move(0)
+        steps.begin(second)
+        vcpu.run()
+    assert seen == ["second"]
+
+
 def test_only_a_vcpu_has_a_guest() -> None:
     with pytest.raises(kvmemu.KvmError) as caught:
         Steps(12345)

@@ -2,9 +2,9 @@
 """Random scripts: sequences of calls that may be valid, for Linux and kvmemu to answer alike.
 
 Part of the tests. What legitimately differs is not compared: what the running counter reads, and
-a register QEMU does not have (`?`). What a guest would do is not asked: KVM_RUN either returns at
-once (immediate_exit) or is of a vCPU that is stopped or suspended, with a signal on its way.
-Compare values of a timer are far from where the counter can be.
+a register QEMU does not have (`?`). A third of the scripts have guests that act (guests.py). In the
+others KVM_RUN either returns at once (immediate_exit) or is of a vCPU that is stopped or suspended,
+with a signal on its way. Compare values of a timer are far from where the counter can be.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable
 
 import kvmemu
-from conformance.generator import events, gics, registers, vcpus, vms
+from conformance.generator import events, gics, guests, registers, vcpus, vms
 from conformance.generator.writer import Vcpu, Writer
 from conformance.gic_lines import HOSTS_OF
 from kvmemu import constants as c
@@ -97,6 +97,15 @@ def script(host: str, ids: tuple[int, ...], seed: int) -> str:
     """
     versions = tuple(version for version, hosts in HOSTS_OF.items() if host in hosts)
     w = Writer(random.Random(seed), ids, versions)
+    if w.one_in(3):
+        guests.script(w, host)
+    else:
+        _calls(w)
+    return "\n".join(["kvmemu-trace 1", f"host {host}", *w.lines]) + "\n"
+
+
+def _calls(w: Writer) -> None:
+    """The lines of a script whose guests wait for ever."""
     has_gic = w.coin()
     _begin(w, has_gic)
     for _ in range(w.number(4, STEPS_MAX)):
@@ -106,4 +115,3 @@ def script(host: str, ids: tuple[int, ...], seed: int) -> str:
             w.stop(vcpu)
     if has_gic:
         gics.show(w)
-    return "\n".join(["kvmemu-trace 1", f"host {host}", *w.lines]) + "\n"
