@@ -4,8 +4,6 @@
 #include "run.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -19,6 +17,7 @@
 #include "event.h"
 #include "power.h"
 #include "pvtime.h"
+#include "signals.h"
 
 #define NSEC_PER_SEC 1000000000ull
 
@@ -39,6 +38,8 @@ void vcpu_run_teardown(struct vcpu *vcpu)
 {
 	if (vcpu->kick_fd >= 0)
 		close(vcpu->kick_fd);
+	if (vcpu->signal_fd >= 0)
+		close(vcpu->signal_fd);
 }
 
 void vcpu_kick(struct vcpu *vcpu)
@@ -188,35 +189,21 @@ static const struct timespec *time_to_wait(const struct vcpu *vcpu, struct times
 	return left;
 }
 
-/*
- * Waits for a kick, a timer or a signal; false for a signal. Signals are blocked by the caller and let in by ppoll()
- * only, so that one that comes before the wait ends it too.
- */
-static bool wait_for_event(struct vcpu *vcpu, const struct timespec *timeout, const sigset_t *mask)
+/* Waits for a kick, a timer or a signal; false for a signal. */
+static bool wait_for_event(struct vcpu *vcpu, const struct timespec *timeout, const struct run_signals *signals)
 {
 	static const struct timespec none;
-	struct pollfd kick = { .fd = vcpu->kick_fd, .events = POLLIN };
 	uint64_t count;
 	int ready;
 
 	atomic_store(&vcpu->waiting, true);
 	if (atomic_exchange(&vcpu->kicked, false))
 		timeout = &none;
-	ready = ppoll(&kick, 1, timeout, mask);
+	ready = signals_wait(signals, vcpu->kick_fd, timeout);
 	atomic_store(&vcpu->waiting, false);
-	if (ready < 0)
-		return errno != EINTR;
 	if (ready > 0 && read(vcpu->kick_fd, &count, sizeof(count)) != sizeof(count))
 		return errno != EINTR;
-	return true;
-}
-
-/* How signals are let in, while a KVM_RUN has them blocked. */
-static bool signal_pending(const sigset_t *mask)
-{
-	static const struct timespec none;
-
-	return ppoll(NULL, 0, &none, mask) < 0 && errno == EINTR;
+	return ready >= 0;
 }
 
 enum next { GO_ON, WAIT, SUSPEND, RETURN };
@@ -261,7 +248,7 @@ static bool wants_user(const struct vcpu *vcpu)
 }
 
 /* Until something happens: the vCPU is off its physical CPU meanwhile. False for a signal. */
-static bool sleep_until_event(struct vcpu *vcpu, const sigset_t *mask)
+static bool sleep_until_event(struct vcpu *vcpu, const struct run_signals *signals)
 {
 	const struct timespec *timeout;
 	struct timespec left;
@@ -272,7 +259,7 @@ static bool sleep_until_event(struct vcpu *vcpu, const sigset_t *mask)
 	timeout = time_to_wait(vcpu, &left);
 	timers_update_lines(vcpu);
 	vcpu->counts->blocking = 1;
-	event = wants_user(vcpu) || wait_for_event(vcpu, timeout, mask);
+	event = wants_user(vcpu) || wait_for_event(vcpu, timeout, signals);
 	vcpu->counts->blocking = 0;
 	pvtime_load(vcpu);
 	timers_load(vcpu);
@@ -283,7 +270,7 @@ static bool sleep_until_event(struct vcpu *vcpu, const sigset_t *mask)
  * WFI: nothing is executed until the vCPU has an interrupt. False for a signal. Requests do not end it: a vCPU that is
  * stopped meanwhile, and even one that is then switched on, waits on. Source: kvm_vcpu_block(), Linux 6.1.
  */
-static bool wait_for_interrupt(struct vcpu *vcpu, const sigset_t *mask)
+static bool wait_for_interrupt(struct vcpu *vcpu, const struct run_signals *signals)
 {
 	for (;;) {
 		irqfds_sync(vcpu->vm);
@@ -292,7 +279,7 @@ static bool wait_for_interrupt(struct vcpu *vcpu, const sigset_t *mask)
 			return true;
 		if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED))
 			return false;
-		if (!sleep_until_event(vcpu, mask))
+		if (!sleep_until_event(vcpu, signals))
 			return false;
 	}
 }
@@ -317,7 +304,7 @@ static void enter_guest(struct vcpu *vcpu)
 }
 
 /* One stay in the guest; false if KVM_RUN ends with *result. */
-static bool stay(struct vcpu *vcpu, const sigset_t *mask, int *result)
+static bool stay(struct vcpu *vcpu, const struct run_signals *signals, int *result)
 {
 	struct kvmemu_cpu *cpu = &vcpu->cpu;
 
@@ -332,13 +319,13 @@ static bool stay(struct vcpu *vcpu, const sigset_t *mask, int *result)
 		return cpu->result > 0;
 	case CPU_WAITS:
 		*result = -EINTR;
-		return wait_for_interrupt(vcpu, mask);
+		return wait_for_interrupt(vcpu, signals);
 	case CPU_IDLES:
 		*result = -EINTR;
-		return sleep_until_event(vcpu, mask);
+		return sleep_until_event(vcpu, signals);
 	default:
 		*result = -EINTR;
-		return !signal_pending(mask);
+		return !signals_pending(signals);
 	}
 }
 
@@ -360,7 +347,7 @@ static int awakened(struct vcpu *vcpu)
 	return interrupted(vcpu);
 }
 
-static int run_loop(struct vcpu *vcpu, const sigset_t *mask)
+static int run_loop(struct vcpu *vcpu, const struct run_signals *signals)
 {
 	int result = -EINTR;
 
@@ -368,7 +355,7 @@ static int run_loop(struct vcpu *vcpu, const sigset_t *mask)
 		enum next next = before_entry(vcpu, &result);
 
 		if (next == SUSPEND)
-			result = wait_for_interrupt(vcpu, mask) ? report_wakeup(vcpu) : interrupted(vcpu);
+			result = wait_for_interrupt(vcpu, signals) ? report_wakeup(vcpu) : interrupted(vcpu);
 		if (next == RETURN || next == SUSPEND) {
 			pass_interrupts(vcpu);
 			return result;
@@ -376,49 +363,32 @@ static int run_loop(struct vcpu *vcpu, const sigset_t *mask)
 		/* Set by a handler that ran between the caller's check and the blocking of signals. */
 		if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED))
 			return interrupted(vcpu);
-		if (next == WAIT && !sleep_until_event(vcpu, mask))
+		if (next == WAIT && !sleep_until_event(vcpu, signals))
 			return awakened(vcpu);
-		if (next == GO_ON && !stay(vcpu, mask, &result))
+		if (next == GO_ON && !stay(vcpu, signals, &result))
 			return result == -EINTR ? interrupted(vcpu) : result;
 	}
 }
 
-/* All but those that an instruction of this thread raises: what they are for cannot wait. */
-static void fill_blocked(sigset_t *set)
-{
-	static const int raised_by_code[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS };
-
-	sigfillset(set);
-	for (size_t i = 0; i < sizeof(raised_by_code) / sizeof(raised_by_code[0]); i++)
-		sigdelset(set, raised_by_code[i]);
-}
-
 static int run_guest(struct vcpu *vcpu, const struct user_memory *memory)
 {
-	sigset_t all, outside, mask;
+	struct run_signals signals;
 	int result;
 
 	if (vcpu->kick_fd < 0)
 		atomic_store(&vcpu->kick_fd, event_move_away(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
-	if (vcpu->kick_fd < 0)
+	if (vcpu->kick_fd < 0 || signals_block(vcpu, &signals))
 		return -ENOMEM;
-	fill_blocked(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &outside);
-	mask = outside;
-	if (vcpu->sigmask_active) {
-		sigemptyset(&mask);
-		memcpy(&mask, &vcpu->sigmask, sizeof(vcpu->sigmask));
-	}
 	vcpu->cpu.memory = memory;
 	machine_add_waiter(vcpu->vm->machine, &vcpu->waiter);
-	if (signal_pending(&mask)) {
+	if (signals_pending(&signals)) {
 		pass_interrupts(vcpu);
 		result = interrupted(vcpu);
 	} else {
-		result = run_loop(vcpu, &mask);
+		result = run_loop(vcpu, &signals);
 	}
 	machine_remove_waiter(vcpu->vm->machine, &vcpu->waiter);
-	pthread_sigmask(SIG_SETMASK, &outside, NULL);
+	signals_unblock(&signals);
 	return result;
 }
 

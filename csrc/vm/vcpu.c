@@ -29,7 +29,7 @@ static struct vcpu *vcpu_alloc(struct vm *vm, uint32_t id)
 	vcpu->id = id;
 	vcpu->target = -1;
 	vcpu->steal_ipa = UINT64_MAX;
-	vcpu->kick_fd = -1;
+	vcpu->kick_fd = vcpu->signal_fd = -1;
 	vcpu->cpu.run = cpu_idle;
 	vcpu->counts = &vcpu->own_counts;
 	vcpu_run_setup(vcpu);

@@ -109,6 +109,8 @@ struct vcpu {
 	/* KVM_SET_SIGNAL_MASK */
 	bool sigmask_active;
 	uint64_t sigmask;
+	int signal_fd;			/* signalfd of watched_signals; -1 until there are some (signals.h) */
+	uint64_t watched_signals;
 
 	/* KVM_RUN */
 	struct kvm_run *run;		/* the pages the caller maps; NULL until run_pages_get() */

@@ -340,6 +340,65 @@ static void no_kick_is_ever_lost(void)
 	tear_down(&r);
 }
 
+/*
+ * The kick of a VMM that blocks its signal and has KVM_SET_SIGNAL_MASK let it in: it ends a run whenever it comes, no handler
+ * runs, and it is there until it is taken. To the thread, and to a process that blocks it in all of its threads.
+ */
+static atomic_int pulls;
+
+static void *take_pulls(void *argument)
+{
+	static const struct timespec none;
+	struct runner *r = argument;
+	sigset_t usr2;
+
+	sigemptyset(&usr2);
+	sigaddset(&usr2, SIGUSR2);
+	for (int i = 0; i < KICKS / 2; i++) {
+		fails(try_call(r->vcpu, KVM_RUN, NULL), EINTR);
+		equal(run_page(r->vcpu)->exit_reason, KVM_EXIT_INTR);
+		equal(sigtimedwait(&usr2, NULL, &none), SIGUSR2);
+		atomic_fetch_add(&pulls, 1);
+	}
+	return NULL;
+}
+
+static void no_signal_that_the_mask_lets_in_is_lost(void)
+{
+	struct {
+		uint32_t len;
+		unsigned char bits[8];
+	} mask = { .len = 8 };
+	int before = atomic_load(&handled);
+	uint64_t random = 44;
+	struct runner r;
+	pthread_t thread;
+	sigset_t usr2;
+
+	catch(SIGUSR2, on_signal);
+	sigemptyset(&usr2);
+	sigaddset(&usr2, SIGUSR2);
+	pthread_sigmask(SIG_BLOCK, &usr2, NULL);
+	set_up(&r, 0);
+	must(try_call(r.vcpu, KVM_SET_SIGNAL_MASK, &mask));
+	must(-pthread_create(&thread, NULL, take_pulls, &r));
+	for (int i = 0; i < KICKS / 2; i++) {
+		alarm(CHECK_SECONDS);
+		spin(next_random(&random) % 3000);
+		if (i % 4 < 2)
+			pthread_kill(thread, SIGUSR2);
+		else
+			kill(getpid(), SIGUSR2);
+		while (atomic_load(&pulls) == i)
+			if (i % 2)
+				sched_yield();
+	}
+	pthread_join(thread, NULL);
+	equal(atomic_load(&handled), before);
+	pthread_sigmask(SIG_UNBLOCK, &usr2, NULL);
+	tear_down(&r);
+}
+
 /* The same by what wakes without a signal: a line that goes up at any time is seen. */
 static atomic_int wakes;
 
@@ -431,6 +490,7 @@ int main(void)
 	run(a_timer_is_never_missed);
 	run(immediate_exit_ends_it_at_once);
 	run(no_kick_is_ever_lost);
+	run(no_signal_that_the_mask_lets_in_is_lost);
 	run(no_interrupt_line_is_ever_missed);
 	run(a_handler_may_be_the_first_to_look);
 	return check_done();

@@ -31,7 +31,9 @@ ORACLE_HOST = "gicv3-max"
 # What preload_files.c prints about, a golden file each.
 SUBJECTS = ("system", "vm", "vcpu", "device", "vm-stats", "vcpu-stats", "open", "path")
 # Programs that check by themselves.
-CHECKERS = ("preload_life", "preload_fork", "preload_signals", "preload_threads")
+CHECKERS = (
+    "preload_life", "preload_fork", "preload_signals", "preload_masks", "preload_threads",
+)  # fmt: skip
 
 CFLAGS = ("-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread")
 LIMIT_S = 120.0

@@ -72,6 +72,10 @@ def test_handlers_of_the_program_stay_its_own(programs: Programs) -> None:
     check(programs, "preload_signals")
 
 
+def test_signals_are_handled_or_left_as_on_linux(programs: Programs) -> None:
+    check(programs, "preload_masks")
+
+
 def test_threads_do_not_meet_in_each_others_numbers(programs: Programs) -> None:
     check(programs, "preload_threads")
 
