@@ -186,13 +186,19 @@ static long set_attr(struct kvmemu_file *device, uint32_t group, uint64_t attr, 
 	return counted(kvmemu_ioctl(device, KVM_SET_DEVICE_ATTR, (uintptr_t)&set, NULL));
 }
 
+/* Mostly where it is meant to be; or where it does not fit, alone or with the others. */
+static uint64_t place(struct input *in, uint64_t base)
+{
+	return once_in(in, 32) ? take_frame_address(in) : base;
+}
+
 /* In one run, or in a few, of which one begins where another ends. */
 static void place_redistributors(struct session *s, struct kvmemu_file *device)
 {
-	uint64_t base = REDIST_BASE;
+	uint64_t base = place(&s->in, REDIST_BASE);
 
 	if (choose(&s->in, 4)) {
-		set_attr(device, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_REDIST, REDIST_BASE);
+		set_attr(device, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_REDIST, base);
 		return;
 	}
 	for (uint64_t index = 0; index < 3; index++) {
@@ -258,10 +264,10 @@ void make_gic(struct session *s, struct kvmemu_file *vm)
 	if (once_in(&s->in, 16))
 		return;
 	if (v2) {
-		set_attr(device, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V2_ADDR_TYPE_DIST, DIST_BASE);
-		set_attr(device, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V2_ADDR_TYPE_CPU, CPU_BASE);
+		set_attr(device, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V2_ADDR_TYPE_DIST, place(&s->in, DIST_BASE));
+		set_attr(device, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V2_ADDR_TYPE_CPU, place(&s->in, CPU_BASE));
 	} else {
-		set_attr(device, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_DIST, DIST_BASE);
+		set_attr(device, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_DIST, place(&s->in, DIST_BASE));
 		place_redistributors(s, device);
 	}
 	if (choose(&s->in, 8))

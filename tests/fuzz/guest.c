@@ -94,7 +94,19 @@ static uint64_t take_guest_address(struct input *in)
 	}
 }
 
-/* Takes an interrupt, ends one it has taken, or makes one. */
+/* The first SPIs go to another vCPU, one that may be in a list register too. */
+static void choose_target(struct guest *g)
+{
+	struct input *in = &g->session->in;
+	bool v2 = g->session->v2;
+
+	g->what = STORE;
+	g->bytes = v2 ? 4 : 8;
+	g->address = DIST_BASE + (v2 ? 0x820 : 0x6100 + choose(in, 4) * 8);	/* GICD_ITARGETSR8, GICD_IROUTER32 */
+	g->value = v2 ? choose(in, 4) * 0x01010101u : choose(in, 2);
+}
+
+/* Takes an interrupt, ends one it has taken, makes one, or moves some. */
 static void choose_interrupt(struct guest *g)
 {
 	static const uint32_t v2_ends[] = { 0x10, 0x24, 0x1000 };	/* GICV_EOIR, GICV_AEOIR, GICV_DIR */
@@ -104,7 +116,10 @@ static void choose_interrupt(struct guest *g)
 	bool v2 = g->session->v2;
 
 	g->bytes = 4;
-	switch (choose(in, 5)) {
+	switch (choose(in, 6)) {
+	case 5:
+		choose_target(g);
+		break;
 	case 0:
 	case 1:
 		g->what = v2 ? LOAD : READ;

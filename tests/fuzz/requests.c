@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The ioctls that the fuzzer knows. Part of the tests. */
+#define _GNU_SOURCE
 #include "requests.h"
 
+#include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <sys/eventfd.h>
@@ -91,9 +93,11 @@ void signal_eventfd(struct input *in)
 	int fd = eventfds[which];
 	uint64_t count;
 
-	if (once_in(in, 16)) {	/* another one takes its number */
-		close(fd);
-		eventfds[which] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (once_in(in, 16)) {
+		int other = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+		/* It takes the number: a descriptor that the library has for a moment might, were it free. */
+		expect(dup3(other, fd, O_CLOEXEC) == fd && !close(other), "there are eventfds");
 		return;
 	}
 	if (write(fd, &one, sizeof(one)) != sizeof(one) && read(fd, &count, sizeof(count)) != sizeof(count))

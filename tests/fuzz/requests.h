@@ -28,7 +28,7 @@ extern const size_t nr_requests;
 bool requests_setup(void);
 uint64_t take_register_id(struct input *in);
 
-/* Writes to one of the eventfds that interrupts and doorbells are tied to; or closes it, and makes another. */
+/* Writes to one of the eventfds that interrupts and doorbells are tied to; or another one takes its place. */
 void signal_eventfd(struct input *in);
 
 #endif
