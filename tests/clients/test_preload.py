@@ -159,7 +159,7 @@ def preloaded() -> dict[str, str]:
     "command",
     [
         pytest.param(["sh", "-c", "echo one two | cat | (read a b; echo $b $a)"], id="sh"),
-        pytest.param(["ls", "-l", "/"], id="ls"),
+        pytest.param(["ls", "-l", "/usr"], id="ls"),
         pytest.param(["python3", "-c", "import os; print(os.listdir('/'))"], id="python"),
     ],
 )
