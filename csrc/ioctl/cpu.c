@@ -44,37 +44,37 @@ int kvmemu_move_guest(struct kvmemu_file *from, struct kvmemu_file *to)
 
 int kvmemu_cpu_read_sysreg(struct kvmemu_cpu *cpu, uint16_t encoding, uint64_t *value)
 {
-	return cpu_read_sysreg(cpu, encoding, value);
+	return cpu_end(cpu, cpu_read_sysreg(cpu, encoding, value));
 }
 
 int kvmemu_cpu_write_sysreg(struct kvmemu_cpu *cpu, uint16_t encoding, uint64_t value)
 {
-	return cpu_write_sysreg(cpu, encoding, value);
+	return cpu_end(cpu, cpu_write_sysreg(cpu, encoding, value));
 }
 
 int kvmemu_cpu_load(struct kvmemu_cpu *cpu, uint64_t ipa, uint32_t bytes, uint64_t *value)
 {
-	return cpu_load(cpu, ipa, bytes, value);
+	return cpu_end(cpu, cpu_load(cpu, ipa, bytes, value));
 }
 
 int kvmemu_cpu_store(struct kvmemu_cpu *cpu, uint64_t ipa, uint32_t bytes, uint64_t value)
 {
-	return cpu_store(cpu, ipa, bytes, value);
+	return cpu_end(cpu, cpu_store(cpu, ipa, bytes, value));
 }
 
 int kvmemu_cpu_wfi(struct kvmemu_cpu *cpu)
 {
-	return cpu_wfi(cpu);
+	return cpu_end(cpu, cpu_wfi(cpu));
 }
 
 int kvmemu_cpu_hvc(struct kvmemu_cpu *cpu)
 {
-	return cpu_hvc(cpu);
+	return cpu_end(cpu, cpu_hvc(cpu));
 }
 
 int kvmemu_cpu_smc(struct kvmemu_cpu *cpu)
 {
-	return cpu_smc(cpu);
+	return cpu_end(cpu, cpu_smc(cpu));
 }
 
 int kvmemu_cpu_idle(struct kvmemu_cpu *cpu)
@@ -91,7 +91,11 @@ int kvmemu_cpu_exit(struct kvmemu_cpu *cpu, uint32_t exit_reason)
 
 unsigned int kvmemu_cpu_lines(struct kvmemu_cpu *cpu)
 {
-	return cpu_lines(cpu);
+	unsigned int lines = cpu_lines(cpu);
+
+	if (cpu->leave == CPU_STAYS)
+		cpu_end(cpu, 0);
+	return lines;
 }
 
 uint64_t *kvmemu_cpu_x(struct kvmemu_cpu *cpu)

@@ -129,6 +129,8 @@ static long set_guest_debug(struct call *call)
 	if (debug.control & ~known)
 		return -EINVAL;
 	call->vcpu->guest_debug = debug.control & KVM_GUESTDBG_ENABLE ? debug.control : 0;
+	if (!call->vcpu->guest_debug)
+		call->vcpu->cpu.stepped = false;
 	return 0;
 }
 

@@ -209,6 +209,49 @@ int sys_guest_write(struct vcpu *vcpu, enum sysreg reg, uint64_t value)
 	return 0;
 }
 
+#define CRM_GROUP(encoding) ((encoding) & 0xfff8u)	/* all but op2 */
+#define SCTLR_CACHES_ON 0x5u
+#define MMFR2_FWB_SHIFT 40
+
+/* HCR_EL2.TVM: writes of the guest's translation, for as long as its caches are off, on hosts that need to know. */
+static bool is_translation(uint16_t encoding)
+{
+	switch (CRM_GROUP(encoding)) {
+	case SYSREG_ENCODING(3, 0, 1, 0, 0):	/* SCTLR_EL1; ACTLR_EL1 traps as well */
+	case SYSREG_ENCODING(3, 0, 2, 0, 0):	/* TTBR0_EL1, TTBR1_EL1, TCR_EL1 */
+	case SYSREG_ENCODING(3, 0, 5, 1, 0):	/* AFSR0_EL1, AFSR1_EL1 */
+	case SYSREG_ENCODING(3, 0, 5, 2, 0):	/* ESR_EL1 */
+	case SYSREG_ENCODING(3, 0, 6, 0, 0):	/* FAR_EL1 */
+	case SYSREG_ENCODING(3, 0, 10, 2, 0):	/* MAIR_EL1 */
+	case SYSREG_ENCODING(3, 0, 10, 3, 0):	/* AMAIR_EL1 */
+		return true;
+	default:
+		return encoding == SYSREG_ENCODING(3, 0, 13, 0, 1);	/* CONTEXTIDR_EL1 */
+	}
+}
+
+bool sys_guest_traps(const struct vcpu *vcpu, enum sysreg reg, bool write)
+{
+	uint16_t encoding;
+
+	if (reg == SR_NONE)
+		return true;
+	encoding = sysreg_names[reg].encoding;
+	if (encoding >> 14 == 2 || reg == SR_ACTLR_EL1)	/* debug registers, of which a debugger has need */
+		return true;
+	/* HCR_EL2.TID3: ID registers but those of the machine. MDCR_EL2.TPM: the PMU's. */
+	if (encoding >= SYSREG_ENCODING(3, 0, 0, 1, 0) && encoding <= SYSREG_ENCODING(3, 0, 0, 7, 7))
+		return true;
+	if (encoding >= SYSREG_ENCODING(3, 3, 9, 12, 0) && encoding <= SYSREG_ENCODING(3, 3, 9, 14, 7))
+		return true;
+	if (encoding >= SYSREG_ENCODING(3, 0, 9, 14, 0) && encoding <= SYSREG_ENCODING(3, 0, 9, 14, 7))
+		return true;
+	if (encoding >= SYSREG_ENCODING(3, 3, 14, 8, 0) && encoding <= SYSREG_ENCODING(3, 3, 14, 15, 7))
+		return true;
+	return write && is_translation(encoding) && !(vcpu->vm->host->reg[SR_ID_AA64MMFR2_EL1] >> MMFR2_FWB_SHIFT & 0xf) &&
+	       (vcpu->sys[SR_SCTLR_EL1] & SCTLR_CACHES_ON) != SCTLR_CACHES_ON;
+}
+
 /* The registers that a reset sets: a third of all. Every new vCPU is reset, so that the others are left out once. */
 static uint16_t resettable[SR_COUNT];
 static unsigned int nr_resettable;

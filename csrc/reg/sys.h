@@ -44,6 +44,12 @@ uint64_t sys_id_value(const struct vcpu *vcpu, enum sysreg reg);
 int sys_guest_read(struct vcpu *vcpu, enum sysreg reg, uint64_t *value);
 int sys_guest_write(struct vcpu *vcpu, enum sysreg reg, uint64_t value);
 
+/*
+ * Whether such an access traps in a guest that is debugged, which one that steps it can tell. Source: HCR_GUEST_FLAGS,
+ * vcpu_reset_hcr(), kvm_arm_setup_mdcr_el2(), Linux 6.1.
+ */
+bool sys_guest_traps(const struct vcpu *vcpu, enum sysreg reg, bool write);
+
 /* The ONE_REG id of a system register. */
 uint64_t sys_reg_id(enum sysreg reg);
 

@@ -37,6 +37,8 @@ void cpu_run(struct kvmemu_cpu *cpu)
 	cpu->leave = CPU_STAYS;
 	cpu->until_look = OPERATIONS_A_LOOK;
 	cpu->run(cpu, cpu->context);
+	if (cpu->leave == CPU_STAYS)
+		cpu_step_ends(cpu);
 }
 
 static int leave(struct kvmemu_cpu *cpu, enum cpu_leave why)
@@ -56,8 +58,9 @@ bool cpu_begin(struct kvmemu_cpu *cpu)
 {
 	struct vcpu *vcpu = cpu_vcpu(cpu);
 
-	if (cpu->leave != CPU_STAYS)
+	if (cpu->leave != CPU_STAYS || cpu_step_ends(cpu))
 		return false;
+	cpu->op_trapped = false;
 	if (--cpu->until_look == 0) {
 		leave(cpu, CPU_KICKED);
 		return false;
@@ -71,6 +74,7 @@ bool cpu_begin(struct kvmemu_cpu *cpu)
 		return false;
 	}
 	cpu_enter(vcpu);
+	cpu->op_trapped = false;
 	return true;
 }
 
@@ -80,7 +84,21 @@ bool cpu_was_trapped(struct kvmemu_cpu *cpu)
 	if (cpu->leave != CPU_STAYS || !cpu->trapped)
 		return false;
 	cpu->trapped = false;
+	cpu->op_trapped = true;
 	return true;
+}
+
+/* What the hardware asserts to the guest, and user space. */
+static unsigned int lines_of(struct vcpu *vcpu)
+{
+	unsigned int lines = atomic_load(&vcpu->irq_lines);
+
+	if (!vgic_in_kernel(&vcpu->vm->vgic))
+		return lines;
+	lock_take(&vcpu->guest_lock);
+	lines |= (virt_irq(&vcpu->pcpu->vif) ? CPU_LINE_IRQ : 0) | (virt_fiq(&vcpu->pcpu->vif) ? CPU_LINE_FIQ : 0);
+	lock_release(&vcpu->guest_lock);
+	return lines;
 }
 
 int cpu_go_on(struct kvmemu_cpu *cpu, uint64_t data)
@@ -104,6 +122,8 @@ int cpu_wfi(struct kvmemu_cpu *cpu)
 		return 0;
 	if (!cpu_begin(cpu))
 		return CPU_LEAVE;
+	if (lines_of(vcpu))	/* there is nothing to wait for, and nothing that would trap */
+		return 0;
 	cpu_exit(vcpu);
 	vcpu->counts->wfi_exit_stat++;
 	if (vcpu_is_runnable(vcpu)) {
@@ -117,7 +137,8 @@ int cpu_wfi(struct kvmemu_cpu *cpu)
 void cpu_idle(struct kvmemu_cpu *cpu, void *context)
 {
 	(void)context;
-	leave(cpu, CPU_IDLES);
+	if (!cpu_step_ends(cpu))
+		leave(cpu, CPU_IDLES);
 }
 
 int cpu_stop(struct kvmemu_cpu *cpu, uint32_t exit_reason)
@@ -142,6 +163,8 @@ static int call_hypervisor(struct kvmemu_cpu *cpu, bool smc)
 	cpu_exit(vcpu);
 	next = smc ? hypercall_smc(vcpu) : hypercall_handle(vcpu, cpu->memory);
 	cpu->trapped = true;
+	/* HVC is at its end when it traps, SMC when KVM has stepped over it. */
+	cpu->stepped = !smc && cpu_is_stepped(cpu);
 	if (next == SMCCC_EXITS)
 		return cpu_leave_with(cpu, 0);
 	if (next == SMCCC_WAITS && !vcpu_is_runnable(vcpu))
@@ -166,14 +189,8 @@ int cpu_smc(struct kvmemu_cpu *cpu)
 unsigned int cpu_lines(struct kvmemu_cpu *cpu)
 {
 	struct vcpu *vcpu = cpu_vcpu(cpu);
-	unsigned int lines = atomic_load(&vcpu->irq_lines);
 
-	if (!cpu_begin(cpu) || !vgic_in_kernel(&vcpu->vm->vgic))
-		return lines;
-	lock_take(&vcpu->guest_lock);
-	lines |= (virt_irq(&vcpu->pcpu->vif) ? CPU_LINE_IRQ : 0) | (virt_fiq(&vcpu->pcpu->vif) ? CPU_LINE_FIQ : 0);
-	lock_release(&vcpu->guest_lock);
-	return lines;
+	return cpu_begin(cpu) ? lines_of(vcpu) : atomic_load(&vcpu->irq_lines);
 }
 
 /*

@@ -42,6 +42,9 @@ struct kvmemu_cpu {
 	bool aborted;		/* or has it been answered by an external abort */
 	bool mmio_needed;	/* user space owes the end of a load or store */
 	uint64_t data;		/* what it loaded */
+	bool stepped;		/* a debugger steps the guest, and an instruction is at its end */
+	bool op_trapped;	/* the instruction was executed outside of the guest */
+	bool retired;		/* the one that trapped was at its end when KVM_RUN returned, so that no step ends with it */
 	unsigned int until_look;	/* operations until the next look at signals */
 	unsigned int resets;	/* by PSCI CPU_ON */
 };
@@ -72,6 +75,9 @@ int cpu_smc(struct kvmemu_cpu *cpu);
 
 /* KVM_RUN ends with this exit reason. */
 int cpu_stop(struct kvmemu_cpu *cpu, uint32_t exit_reason);
+
+/* For the border: an instruction has ended with this result, which it passes on. */
+int cpu_end(struct kvmemu_cpu *cpu, int result);
 
 /* What is asserted: CPU_LINE_*; as ISR_EL1 shows it. */
 unsigned int cpu_lines(struct kvmemu_cpu *cpu);

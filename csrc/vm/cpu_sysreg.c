@@ -142,6 +142,7 @@ int cpu_read_sysreg(struct kvmemu_cpu *cpu, uint16_t encoding, uint64_t *value)
 		*value = isr_of_lines(cpu_lines(cpu));
 		return 0;
 	}
+	cpu->op_trapped = cpu_is_stepped(cpu) && sys_guest_traps(vcpu, reg, false);
 	return reg == SR_NONE ? -ENOENT : sys_guest_read(vcpu, reg, value);
 }
 
@@ -158,5 +159,6 @@ int cpu_write_sysreg(struct kvmemu_cpu *cpu, uint16_t encoding, uint64_t value)
 		return access_icc(cpu, reg, true, &value);
 	if (timer_guest_has(reg))
 		return access_timer(cpu, reg, true, &value);
+	cpu->op_trapped = cpu_is_stepped(cpu) && sys_guest_traps(vcpu, reg, true);
 	return reg == SR_NONE ? -ENOENT : sys_guest_write(vcpu, reg, value);
 }

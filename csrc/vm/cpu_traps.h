@@ -8,6 +8,12 @@
 /* Before an instruction: false if the guest has to be left first. */
 bool cpu_begin(struct kvmemu_cpu *cpu);
 
+/* KVM_SET_GUEST_DEBUG has the guest stepped, one instruction a KVM_RUN. */
+bool cpu_is_stepped(struct kvmemu_cpu *cpu);
+
+/* Between two instructions: if the last one was to be the only one, KVM_RUN ends with KVM_EXIT_DEBUG, and it is true. */
+bool cpu_step_ends(struct kvmemu_cpu *cpu);
+
 /* True if it was executed before, and needs only to be completed. */
 bool cpu_was_trapped(struct kvmemu_cpu *cpu);
 

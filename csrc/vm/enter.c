@@ -38,6 +38,7 @@ void cpu_exit(struct vcpu *vcpu)
 {
 	lock_take(&vcpu->guest_lock);
 	vcpu->in_guest = false;
+	vcpu->cpu.op_trapped = true;
 	if (vcpu->vm->vgic.initialized)
 		save(vcpu);
 	lock_release(&vcpu->guest_lock);

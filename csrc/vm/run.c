@@ -430,6 +430,7 @@ static void complete_mmio(struct vcpu *vcpu)
 	if (!run->mmio.is_write)
 		memcpy(&cpu->data, run->mmio.data, run->mmio.len <= 8 ? run->mmio.len : 8);
 	cpu->trapped = true;
+	cpu->retired = false;
 }
 
 static int run_loaded(struct vcpu *vcpu, const struct user_memory *memory)
@@ -464,6 +465,7 @@ int vcpu_run(struct vcpu *vcpu, const struct user_memory *memory)
 	load(vcpu);
 	err = run_loaded(vcpu, memory);
 	vcpu_commit_exception(vcpu);
+	vcpu->cpu.retired = vcpu->cpu.trapped;
 	put(vcpu);
 	return err;
 }

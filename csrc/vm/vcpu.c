@@ -225,7 +225,7 @@ int vcpu_reset(struct vcpu *vcpu)
 	vcpu->fpsr = 0;
 	vcpu->fpcr = 0;
 	sysregs_reset(vcpu);
-	vcpu->cpu.trapped = vcpu->cpu.aborted = false;
+	vcpu->cpu.trapped = vcpu->cpu.aborted = vcpu->cpu.stepped = vcpu->cpu.retired = false;
 	if (asked.pending)
 		begin_as_asked(vcpu, &asked);
 	timers_reset(vcpu);
