@@ -223,21 +223,17 @@ static bool in_gicv(const struct vcpu *vcpu, uint64_t ipa, uint32_t bytes)
 	       ipa - vgic->cpu_base <= VGIC_V2_CPU_BYTES - bytes;
 }
 
-static void to_user(struct vcpu *vcpu, uint64_t ipa, uint32_t bytes, bool write, uint64_t value)
+/* kvm_run tells of every access, whoever answers it, and has the data where they are there already. */
+static void show_access(struct kvm_run *run, uint64_t ipa, uint32_t bytes, bool write, const uint64_t *data)
 {
-	struct kvm_run *run = vcpu->run;
-
 	run->mmio.phys_addr = ipa;
 	run->mmio.len = bytes;
 	run->mmio.is_write = write;
-	if (write)
-		memcpy(run->mmio.data, &value, bytes);
-	run->exit_reason = KVM_EXIT_MMIO;
-	vcpu->cpu.mmio_needed = true;
-	vcpu->counts->mmio_exit_user++;
+	if (data)
+		memcpy(run->mmio.data, data, bytes);
 }
 
-/* Out of the guest, and to whatever is at that address; 0 if it was in the kernel. */
+/* Out of the guest, and to whatever is at that address; 0 if it was in the kernel. Source: io_mem_abort(), Linux 6.1. */
 static int access_device(struct kvmemu_cpu *cpu, uint64_t ipa, uint32_t bytes, bool write, uint64_t *value)
 {
 	struct vcpu *vcpu = cpu_vcpu(cpu);
@@ -245,9 +241,13 @@ static int access_device(struct kvmemu_cpu *cpu, uint64_t ipa, uint32_t bytes, b
 	cpu_exit(vcpu);
 	if (!trap_gic_access(vcpu, ipa, bytes, write, value) &&
 	    !(write && bus_write(vcpu->vm, ipa, bytes, *value))) {
-		to_user(vcpu, ipa, bytes, write, *value);
+		show_access(vcpu->run, ipa, bytes, write, write ? value : NULL);
+		vcpu->run->exit_reason = KVM_EXIT_MMIO;
+		cpu->mmio_needed = true;
+		vcpu->counts->mmio_exit_user++;
 		return cpu_leave_with(cpu, 0);
 	}
+	show_access(vcpu->run, ipa, bytes, write, write ? NULL : value);
 	vcpu->counts->mmio_exit_kernel++;
 	return cpu_go_on(cpu, *value);
 }

@@ -17,7 +17,7 @@ GUESTS_OF_VERSION = {
     "eoi-mode": order.eoi_mode, "ends": order.ends, "levels": state.levels,
     "writes": state.writes, "together": cpus.together, "moves": cpus.moves,
     "dist": frames.dist, "words": frames.words, "timers": runs.timers, "many": runs.many,
-    "actives": nested.actives,
+    "actives": nested.actives, "in-kernel": runs.in_kernel,
 }  # fmt: skip
 GUESTS = {
     "groups-v2": state.groups_v2, "groups-v3": state.groups_v3, "sgis-v2": cpus.sgis_v2,

@@ -218,6 +218,28 @@ def leaving() -> list[str]:
     return lines
 
 
+def in_kernel(version: int) -> list[str]:
+    """What an access that user space has no part in leaves in kvm_run."""
+    m = Machine(version)
+    lines = m.head(
+        "Loads and stores that the kernel answers, and what they leave in kvm_run's mmio: each is "
+        "followed by WFI, which a signal ends.",
+    )
+    lines += ["mmap v0 0x1000 0 -> run0", "eventfd e 0 0"]
+    lines.append(f"ioctl vm KVM_IOEVENTFD [ 0x99 {VOID:#x} u32 4 fd:e 1 9*0 ]")
+    ops = [f"load {DIST + 4:#x} 4", f"store {DIST:#x} 4 {version - 1}", f"load {DIST + 0x400:#x} 1"]
+    ops += [f"store {DIST + 0x421:#x} 1 0xa0", f"load {DIST + 0x10:#x} 4", f"load {DIST + 4:#x} 2"]
+    if version == 3:
+        ops += [f"load {DIST + 0x6100:#x} 8", f"store {DIST + 0x6100:#x} 8 0"]
+    ops.append(f"store {VOID:#x} 4 0x99")
+    lines.append(m.guest("lines"))
+    for op in ops:
+        lines += ["poke run0+32 [ u64 0x11 0x2233445566778899 u32 0x55 u8 0x66 ]", "alarm 100"]
+        lines += [m.guest(op, "wfi"), "peek run0+32 [ u64 0 0 u32 0 u8 0 ]"]
+        lines.append("peek run0+8 [ u32 0 ]")
+    return lines
+
+
 def many(version: int) -> list[str]:
     """A storm."""
     m = Machine(version, nr_irqs=256)
