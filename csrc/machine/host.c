@@ -48,6 +48,7 @@ static const struct host_key keys[] = {
 	{ .name = "cpu.aarch32_el0", .kind = KEY_BOOL, FIELD(aarch32_el0) },
 	{ .name = "cpu.page_bytes", .kind = KEY_U32, FIELD(page_bytes), .min = 4096, .max = 65536, .required = true },
 	{ .name = "cpu.sve_vqs", .kind = KEY_U64, FIELD(sve_vqs), .min = 0, .max = 0xffff },
+	{ .name = "cpu.ctr", .kind = KEY_U64, FIELD(ctr), .min = 0, .max = UINT64_MAX },
 	{ .name = "pmu.type", .kind = KEY_U32, FIELD(pmu_type), .min = 0, .max = INT32_MAX },
 	{ .name = "firmware.workaround_1", .kind = KEY_U64, FIELD(workaround[0]), .min = 0, .max = 15 },
 	{ .name = "firmware.workaround_2", .kind = KEY_U64, FIELD(workaround[1]), .min = 0, .max = 15 },

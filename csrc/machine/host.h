@@ -44,6 +44,7 @@ struct kvmemu_host {
 	bool aarch32_el0;
 	uint32_t page_bytes;
 	uint64_t sve_vqs;		/* bit n: vector length of (n + 1) * 128 bits is there */
+	uint64_t ctr;			/* CTR_EL0 of the CPU itself, where KVM's may say more; 0: as reg[] has it */
 	uint32_t pmu_type;		/* perf's number of the CPU PMU, for KVM_ARM_VCPU_PMU_V3_SET_PMU */
 
 	/* KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_1..3: the level the host offers. */
@@ -55,7 +56,7 @@ struct kvmemu_host {
 
 	/*
 	 * Register values that belong to the machine, as a vCPU with every feature sees them: ID registers, invariant
-	 * registers, and what ACTLR_EL1, AMAIR_EL1 and PMCR_EL0 reset to.
+	 * registers, what ACTLR_EL1, AMAIR_EL1 and PMCR_EL0 reset to, and the events in PMCEID0_EL0 and PMCEID1_EL0.
 	 */
 	uint64_t reg[SR_COUNT];
 	uint32_t ccsidr[HOST_NR_CACHES];

@@ -35,12 +35,15 @@ FEATURES = {
     "KVM_CAP_ARM_PTRAUTH_ADDRESS": 1 << 5,
     "KVM_CAP_ARM_PTRAUTH_GENERIC": 1 << 6,
 }
+PMU = 1 << 3
 SVE = 1 << 4
 # Registers whose value is the machine's: the ID space, the invariant ones, three reset values.
 MACHINE_REGISTERS = re.compile(
     r"(MIDR|REVIDR|CLIDR|AIDR|ACTLR|AMAIR)_EL1|CTR_EL0|PMCR_EL0"
     r"|ID_(?!AFR0|DFR1|AA64AFR|AA64SMFR0)\w+_EL1|MVFR[012]_EL1"
 )
+# Those that only a guest can read, or that it reads as they are in hardware.
+GUEST_REGISTERS = ("CTR_EL0", "PMCEID0_EL0", "PMCEID1_EL0")
 
 
 def constants() -> dict[str, int]:
@@ -164,6 +167,25 @@ def ask_icc_ctlr(linux: Linux, target: int) -> int:
     return int(getattr(answer.block.items[0].value, "value"))  # noqa: B009 - a Number
 
 
+def ask_guest(linux: Linux, target: int, features: int) -> dict[str, int]:
+    """What a guest reads of GUEST_REGISTERS; those that it does not have are left out."""
+    lines = [
+        "kvmemu-trace 1",
+        "host any",
+        "open kvm",
+        "ioctl kvm KVM_CREATE_VM 0 -> vm",
+        "ioctl vm KVM_CREATE_VCPU 0 -> vcpu",
+        f"ioctl vcpu KVM_ARM_VCPU_INIT [ u32 {target} {features & PMU} 6*0 ]",
+    ]
+    if features & PMU:
+        lines.append("ioctl vcpu KVM_SET_DEVICE_ATTR [ u32 0 0 u64 1 0 ]")
+    lines.append(f"guest vcpu [ {'; '.join(f'read {name}' for name in GUEST_REGISTERS)} ]")
+    answer = parse(linux.run("\n".join(lines)), constants()).statements[-1].answer
+    assert answer is not None
+    outcomes = zip(GUEST_REGISTERS, answer.guests[0].outcomes, strict=True)
+    return {name: outcome.values[0] for name, outcome in outcomes if outcome.kind == "value"}
+
+
 def host_facts(linux: Linux) -> dict[str, str]:
     """What KVM does not tell: kernel, counter frequency, perf's number of the PMU."""
     with tempfile.TemporaryDirectory() as folder:
@@ -203,6 +225,8 @@ def profile(name: str) -> str:
         vqs = sve_vqs(linux, features)
         gics = ask_devices(linux)
         icc_ctlr = ask_icc_ctlr(linux, target) if "VGIC_V3" in gics else 0
+        guest = ask_guest(linux, target, features)
+        ctr = guest.pop("CTR_EL0")
 
     def rows(pairs: Iterable[tuple[str, int]]) -> list[str]:
         return [f"{key} = {value:{'#x' if value > 4096 else ''}}" for key, value in pairs]
@@ -232,6 +256,7 @@ def profile(name: str) -> str:
             f"aarch32_el0 = {str(values[registers['ID_AA64PFR0_EL1']] & 0xF == 2).lower()}",
             "page_bytes = 4096",
             *([f"sve_vqs = {vqs:#x}"] if vqs else []),
+            f"ctr = {ctr:#x}",
             "",
             "[pmu]",
             f"type = {facts.get('pmu.type', 0)}",
@@ -247,6 +272,7 @@ def profile(name: str) -> str:
             "",
             "[register]",
             *rows((name, values[id_]) for name, id_ in registers.items() if id_ in values),
+            *rows(guest.items()),
             "",
             "[ccsidr]",
             *rows(
