@@ -42,6 +42,9 @@ static uint16_t take_sysreg(struct input *in)
 		SYSREG(3, 3, 14, 3, 1), SYSREG(3, 3, 14, 3, 2), SYSREG(3, 3, 14, 0, 0),	/* CNTV_CTL, CVAL, CNTFRQ */
 		SYSREG(3, 0, 0, 0, 0), SYSREG(3, 0, 0, 0, 5),			/* MIDR, MPIDR */
 		SYSREG(3, 3, 9, 12, 0), SYSREG(3, 3, 9, 14, 3), SYSREG(3, 0, 9, 14, 1),	/* PMCR, PMOVSSET, PMINTENSET */
+		SYSREG(3, 3, 9, 12, 1), SYSREG(3, 3, 9, 12, 3), SYSREG(3, 3, 9, 12, 4),	/* PMCNTENSET, PMOVSCLR, PMSWINC */
+		SYSREG(3, 3, 9, 12, 5), SYSREG(3, 3, 9, 13, 1), SYSREG(3, 3, 9, 13, 2),	/* PMSELR, PMXEVTYPER, PMXEVCNTR */
+		SYSREG(3, 3, 9, 12, 6), SYSREG(3, 3, 14, 12, 0), SYSREG(3, 3, 14, 8, 0),	/* PMCEID0, PMEVTYPER0, PMEVCNTR0 */
 	};
 
 	if (once_in(in, 4))
