@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../machine/host.h"
+#include "../reg/reg.h"
 #include "../timer/timer.h"
 #include "../vm/vcpu.h"
 #include "user.h"
@@ -18,7 +19,6 @@
 #define FIRST_PPI 16
 #define FIRST_SPI 32
 #define LAST_SPI 1019
-#define PMU_VERSION_3_0 1	/* PMUVer of PMUv3 for Armv8.0, which has 10 bits of event number */
 
 static bool is_ppi(int32_t intid)
 {
@@ -98,18 +98,11 @@ static int pmu_set_intid(struct vcpu *vcpu, uint64_t addr)
 	return 0;
 }
 
-static unsigned int nr_events(const struct vm *vm)
-{
-	unsigned int version = vm->host->reg[SR_ID_AA64DFR0_EL1] >> 8 & 0xf;
-
-	return version == PMU_VERSION_3_0 ? 1u << 10 : 1u << 16;
-}
-
 /* The first filter decides what events without one are: allowed if it denies, denied if it allows. */
 static int add_filter(struct vm *vm, const struct kvm_pmu_event_filter *filter)
 {
 	bool allow = filter->action == KVM_PMU_EVENT_ALLOW;
-	size_t bytes = nr_events(vm) / 8;
+	size_t bytes = pmu_nr_events(vm->host) / 8;
 
 	if (!vm->pmu_filter) {
 		vm->pmu_filter = malloc(bytes);
@@ -134,7 +127,7 @@ static int pmu_set_filter(struct vm *vm, uint64_t addr)
 
 	if (user_read(&filter, addr, sizeof(filter)))
 		return -EFAULT;
-	if ((uint32_t)filter.base_event + filter.nevents > nr_events(vm) ||
+	if ((uint32_t)filter.base_event + filter.nevents > pmu_nr_events(vm->host) ||
 	    (filter.action != KVM_PMU_EVENT_ALLOW && filter.action != KVM_PMU_EVENT_DENY))
 		return -EINVAL;
 	return atomic_load(&vm->ran_once) ? -EBUSY : add_filter(vm, &filter);

@@ -9,7 +9,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "../machine/host.h"
 #include "../vm/power.h"
 #include "../vm/run.h"
 #include "attr_vcpu.h"
@@ -68,20 +67,15 @@ static bool may_have_events(const struct vcpu *vcpu)
 	return vcpu_initialized(vcpu) || vcpu->arm32;
 }
 
-static bool has_ras(const struct vcpu *vcpu)
-{
-	return host_cap(vcpu->vm->host, KVM_CAP_ARM_INJECT_SERROR_ESR);
-}
-
 static long get_vcpu_events(struct call *call)
 {
 	struct vcpu *vcpu = call->vcpu;
-	struct kvm_vcpu_events events = { .exception.serror_has_esr = has_ras(vcpu) };
+	struct kvm_vcpu_events events = { .exception.serror_has_esr = vm_has_ras(vcpu->vm) };
 
 	if (!may_have_events(vcpu))
 		return -ENOEXEC;
 	events.exception.serror_pending = vcpu->serror_pending;
-	if (vcpu->serror_pending && has_ras(vcpu))
+	if (vcpu->serror_pending && vm_has_ras(vcpu->vm))
 		events.exception.serror_esr = vcpu->vsesr;
 	return user_write(call->arg, &events, sizeof(events));
 }
@@ -108,7 +102,7 @@ static long set_vcpu_events(struct call *call)
 	if (events.exception.serror_pending) {
 		uint64_t esr = events.exception.serror_has_esr ? events.exception.serror_esr : SERROR_IMPDEF;
 
-		if (events.exception.serror_has_esr && (!has_ras(vcpu) || esr & ~SERROR_ESR_BITS))
+		if (events.exception.serror_has_esr && (!vm_has_ras(vcpu->vm) || esr & ~SERROR_ESR_BITS))
 			return -EINVAL;
 		vcpu->vsesr = esr;
 		vcpu->serror_pending = true;

@@ -77,8 +77,11 @@ void sysregs_reset(struct vcpu *vcpu);
 /* The EL1 registers were on a physical CPU, which does not keep all of their bits. */
 void sysregs_pass_hardware(struct vcpu *vcpu);
 
-/* At the first KVM_RUN that gets as far as the guest, of a vCPU with a PMU. */
+/* PMCR_EL0 as user space wrote it takes effect: of a vCPU with a PMU, at the first KVM_RUN that gets as far as the guest. */
 void pmu_apply_pmcr(struct vcpu *vcpu);
+
+/* Events are numbered from 0 to below this. */
+unsigned int pmu_nr_events(const struct kvmemu_host *host);
 
 /* The PMU's interrupt line is up. */
 bool pmu_overflowed(const struct vcpu *vcpu);

@@ -181,18 +181,32 @@ static bool guest_has(const struct vcpu *vcpu, enum sysreg reg)
 {
 	const struct sys_row *row = &sys_rows[reg];
 
-	return row->kind != SYS_ABSENT && OP1(sysreg_names[reg].encoding) != OP1_EL2 &&
-	       !(visibility(vcpu, row) & SYS_HIDDEN);
+	return OP1(sysreg_names[reg].encoding) != OP1_EL2 && !(visibility(vcpu, row) & SYS_HIDDEN) &&
+	       (!row->guest_has || row->guest_has(vcpu, reg));
 }
 
 int sys_guest_read(struct vcpu *vcpu, enum sysreg reg, uint64_t *value)
 {
-	if (!guest_has(vcpu, reg) || sys_rows[reg].kind == SYS_RAZ_WI)	/* which is to be written only */
+	const struct sys_row *row = &sys_rows[reg];
+	int err;
+
+	if (!guest_has(vcpu, reg))
 		return -ENOENT;
-	if (sys_rows[reg].kind != SYS_INVARIANT)
-		return read_row(vcpu, reg, value);
-	*value = vcpu->vm->host->reg[reg];
-	return 0;
+	if (row->guest_rd)
+		return row->guest_rd(vcpu, reg, value);
+	switch (row->kind) {
+	case SYS_ABSENT:
+	case SYS_RAZ_WI:	/* which is to be written only */
+		return -ENOENT;
+	case SYS_INVARIANT:
+		*value = vcpu->vm->host->reg[reg];
+		return 0;
+	default:
+		err = read_row(vcpu, reg, value);
+		if (row->bits)
+			*value &= row->bits;
+		return err;
+	}
 }
 
 int sys_guest_write(struct vcpu *vcpu, enum sysreg reg, uint64_t value)
@@ -201,8 +215,8 @@ int sys_guest_write(struct vcpu *vcpu, enum sysreg reg, uint64_t value)
 
 	if (!guest_has(vcpu, reg) || row->guest_ro)
 		return -ENOENT;
-	if (row->kind == SYS_RAZ_WI)
-		return 0;
+	if (row->guest_wr)
+		return row->guest_wr(vcpu, reg, value);
 	if (row->kind != SYS_STORED)
 		return -ENOENT;
 	store(vcpu, home(row, reg), value);
@@ -239,14 +253,10 @@ bool sys_guest_traps(const struct vcpu *vcpu, enum sysreg reg, bool write)
 	encoding = sysreg_names[reg].encoding;
 	if (encoding >> 14 == 2 || reg == SR_ACTLR_EL1)	/* debug registers, of which a debugger has need */
 		return true;
-	/* HCR_EL2.TID3: ID registers but those of the machine. MDCR_EL2.TPM: the PMU's. */
+	/* HCR_EL2.TID3: ID registers but those of the machine. */
 	if (encoding >= SYSREG_ENCODING(3, 0, 0, 1, 0) && encoding <= SYSREG_ENCODING(3, 0, 0, 7, 7))
 		return true;
-	if (encoding >= SYSREG_ENCODING(3, 3, 9, 12, 0) && encoding <= SYSREG_ENCODING(3, 3, 9, 14, 7))
-		return true;
-	if (encoding >= SYSREG_ENCODING(3, 0, 9, 14, 0) && encoding <= SYSREG_ENCODING(3, 0, 9, 14, 7))
-		return true;
-	if (encoding >= SYSREG_ENCODING(3, 3, 14, 8, 0) && encoding <= SYSREG_ENCODING(3, 3, 14, 15, 7))
+	if (sys_rows[reg].traps)
 		return true;
 	return write && is_translation(encoding) && !(vcpu->vm->host->reg[SR_ID_AA64MMFR2_EL1] >> MMFR2_FWB_SHIFT & 0xf) &&
 	       (vcpu->sys[SR_SCTLR_EL1] & SCTLR_CACHES_ON) != SCTLR_CACHES_ON;

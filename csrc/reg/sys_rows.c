@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "../machine/host.h"
+#include "pmu.h"
 #include "sys.h"
 
 /* What Linux fills registers with whose reset value the architecture leaves UNKNOWN. */
@@ -10,11 +11,7 @@
 
 #define OSLSR_OSLM 0x8		/* OS lock implemented */
 #define OSLSR_OSLK 0x2
-#define PMCR_WRITABLE 0xffull	/* PMCR_EL0 of PMUv3: E, P, C, D, X, DP, LC, LP */
-#define PMCR_E 0x1
-#define PMCR_LC 0x40
-#define PMCR_N_SHIFT 11
-#define PMU_CYCLE_COUNTER 31
+#define PMEVTYPER_BITS 0xc800ffff	/* P, U, NSH, evtCount */
 #define SCTLR_MTE (0x7full << 37)	/* ITFSB, TCF0, TCF, ATA0, ATA: without MTE, which no host here gives to guests */
 #define VBAR_RES0 0x1full
 #define CSSELR_LEVEL_AND_TYPE 0xf
@@ -35,23 +32,22 @@ static uint64_t unknown(const struct vcpu *vcpu, const struct sys_row *row)
 	return UNKNOWN;
 }
 
-/* UNKNOWN, cut to the bits that the register has: reset_value is the mask. */
+/* UNKNOWN, cut to the bits that the register has. */
 static uint64_t unknown_masked(const struct vcpu *vcpu, const struct sys_row *row)
 {
 	(void)vcpu;
-	return UNKNOWN & row->reset_value;
+	return UNKNOWN & row->bits;
 }
 
 /* Registers with a bit a counter. The host's count of event counters says which exist, beside the cycle counter. */
 static uint64_t unknown_counters(const struct vcpu *vcpu, const struct sys_row *row)
 {
 	const struct kvmemu_host *host = vcpu->vm->host;
-	uint64_t counters = host->reg[SR_PMCR_EL0] >> PMCR_N_SHIFT & 0x1f;
 
 	(void)row;
 	if (!host_cap(host, KVM_CAP_ARM_PMU_V3))
 		return 0;
-	return UNKNOWN & (1ull << PMU_CYCLE_COUNTER | ((1ull << counters) - 1));
+	return UNKNOWN & pmu_counters(host->reg[SR_PMCR_EL0]);
 }
 
 static uint64_t pmcr(const struct vcpu *vcpu, const struct sys_row *row)
@@ -131,13 +127,6 @@ static int mpidr_wr(struct vcpu *vcpu, enum sysreg reg, uint64_t val)
 	return 0;
 }
 
-/* Event counters hold 32 bits to the reader, whatever was written. */
-static int pmevcntr_rd(struct vcpu *vcpu, enum sysreg reg, uint64_t *val)
-{
-	*val = (uint32_t)vcpu->sys[reg];
-	return 0;
-}
-
 /* CSV2 and CSV3 may be lowered, or set where the host is not affected; they belong to the VM. All else is fixed. */
 static int pfr0_wr(struct vcpu *vcpu, enum sysreg reg, uint64_t val)
 {
@@ -154,12 +143,41 @@ static int pfr0_wr(struct vcpu *vcpu, enum sysreg reg, uint64_t val)
 	return 0;
 }
 
+/* Nothing traps it: a guest in AArch64 reads what the CPU has, without what KVM knows to follow from other registers. */
+static int ctr_guest_rd(struct vcpu *vcpu, enum sysreg reg, uint64_t *val)
+{
+	const struct kvmemu_host *host = vcpu->vm->host;
+
+	*val = host->ctr ? host->ctr : host->reg[reg];
+	return 0;
+}
+
+static int zero_guest_rd(struct vcpu *vcpu, enum sysreg reg, uint64_t *val)
+{
+	(void)vcpu;
+	(void)reg;
+	*val = 0;
+	return 0;
+}
+
+/* DISR_EL1, which user space has on every host. */
+static bool guest_has_ras(const struct vcpu *vcpu, enum sysreg reg)
+{
+	(void)reg;
+	return vm_has_ras(vcpu->vm);
+}
+
 #define STORED(reset_to) .kind = SYS_STORED, .reset = value, .reset_value = (reset_to)
 #define STORED_UNKNOWN .kind = SYS_STORED, .reset = unknown
 #define ID_AA32 { .kind = SYS_ID, .visibility = with_aarch32 }
 #define ID { .kind = SYS_ID }
 #define RAZ { .kind = SYS_RAZ }
-#define PMU .kind = SYS_STORED, .visibility = with_pmu
+#define PMU_TRAP .visibility = with_pmu, .traps = true
+#define PMU .kind = SYS_STORED, PMU_TRAP
+#define PMU_SET { PMU, .reset = unknown_counters, .guest_wr = pmu_set_wr }
+#define PMU_CLR(of) { PMU, .alias = (of), .reset = unknown_counters, .guest_wr = pmu_clr_wr }
+#define PMU_GUEST_COUNTER .guest_rd = pmu_counter_rd, .guest_wr = pmu_counter_wr
+#define PMU_SELECTED { PMU_TRAP, .guest_rd = pmu_selected_rd, .guest_wr = pmu_selected_wr }
 #define PTRAUTH_KEY { STORED_UNKNOWN, .visibility = with_ptrauth }
 #define MTE { STORED_UNKNOWN, .visibility = with_mte }
 
@@ -167,15 +185,17 @@ static int pfr0_wr(struct vcpu *vcpu, enum sysreg reg, uint64_t val)
 	[SR_DBGBVR##n##_EL1] = { STORED(0) }, [SR_DBGBCR##n##_EL1] = { STORED(0) }, [SR_DBGWVR##n##_EL1] = { STORED(0) }, \
 	[SR_DBGWCR##n##_EL1] = { STORED(0) }
 #define PMU_COUNTER(n)                                                                                             \
-	[SR_PMEVCNTR##n##_EL0] = { PMU, .reset = unknown_masked, .reset_value = 0xffffffff, .user_rd = pmevcntr_rd }, \
-	[SR_PMEVTYPER##n##_EL0] = { PMU, .reset = unknown_masked, .reset_value = 0xc800ffff }
+	[SR_PMEVCNTR##n##_EL0] = { PMU, .reset = unknown_masked, .bits = UINT32_MAX, .user_rd = pmu_evcntr_rd,      \
+				   .guest_has = pmu_has_counter, PMU_GUEST_COUNTER },                               \
+	[SR_PMEVTYPER##n##_EL0] = { PMU, .reset = unknown_masked, .bits = PMEVTYPER_BITS,                           \
+				    .guest_has = pmu_has_counter, PMU_GUEST_COUNTER }
 
 const struct sys_row sys_rows[SR_COUNT] = {
 	[SR_MIDR_EL1] = { .kind = SYS_INVARIANT },
 	[SR_REVIDR_EL1] = { .kind = SYS_INVARIANT },
 	[SR_CLIDR_EL1] = { .kind = SYS_INVARIANT },
 	[SR_AIDR_EL1] = { .kind = SYS_INVARIANT },
-	[SR_CTR_EL0] = { .kind = SYS_INVARIANT },
+	[SR_CTR_EL0] = { .kind = SYS_INVARIANT, .guest_rd = ctr_guest_rd },
 
 	DEBUG_PAIR(0), DEBUG_PAIR(1), DEBUG_PAIR(2), DEBUG_PAIR(3), DEBUG_PAIR(4), DEBUG_PAIR(5), DEBUG_PAIR(6),
 	DEBUG_PAIR(7), DEBUG_PAIR(8), DEBUG_PAIR(9), DEBUG_PAIR(10), DEBUG_PAIR(11), DEBUG_PAIR(12), DEBUG_PAIR(13),
@@ -271,26 +291,31 @@ const struct sys_row sys_rows[SR_COUNT] = {
 	[SR_TFSRE0_EL1] = MTE,
 	[SR_FAR_EL1] = { STORED_UNKNOWN },
 	[SR_PAR_EL1] = { STORED_UNKNOWN },
-	[SR_PMINTENSET_EL1] = { PMU, .reset = unknown_counters },
-	[SR_PMINTENCLR_EL1] = { PMU, .alias = SR_PMINTENSET_EL1, .reset = unknown_counters },
+	[SR_PMINTENSET_EL1] = PMU_SET,
+	[SR_PMINTENCLR_EL1] = PMU_CLR(SR_PMINTENSET_EL1),
+	[SR_PMMIR_EL1] = { .traps = true, .guest_has = pmu_has_mmir, .guest_rd = zero_guest_rd },
 	[SR_MAIR_EL1] = { STORED_UNKNOWN },
 	[SR_AMAIR_EL1] = { .kind = SYS_STORED, .reset = host_amair, .lost = ALL_BITS },
 	[SR_VBAR_EL1] = { STORED(0), .lost = VBAR_RES0 },
-	[SR_DISR_EL1] = { STORED(0) },
+	[SR_DISR_EL1] = { STORED(0), .guest_has = guest_has_ras },
 	[SR_CONTEXTIDR_EL1] = { STORED(0) },
 	[SR_TPIDR_EL1] = { STORED_UNKNOWN },
 	[SR_CNTKCTL_EL1] = { STORED(0) },
 	[SR_CSSELR_EL1] = { STORED_UNKNOWN, .lost = ~(uint64_t)CSSELR_LEVEL_AND_TYPE },
 
-	[SR_PMCR_EL0] = { PMU, .reset = pmcr },
-	[SR_PMCNTENSET_EL0] = { PMU, .reset = unknown_counters },
-	[SR_PMCNTENCLR_EL0] = { PMU, .alias = SR_PMCNTENSET_EL0, .reset = unknown_counters },
-	[SR_PMOVSCLR_EL0] = { PMU, .alias = SR_PMOVSSET_EL0, .reset = unknown_counters },
-	[SR_PMSWINC_EL0] = { .kind = SYS_RAZ_WI, .visibility = with_pmu },
-	[SR_PMSELR_EL0] = { PMU, .reset = unknown_masked, .reset_value = 0x1f },
-	[SR_PMCCNTR_EL0] = { PMU, .reset = unknown },
-	[SR_PMUSERENR_EL0] = { PMU, .reset = value },
-	[SR_PMOVSSET_EL0] = { PMU, .reset = unknown_counters },
+	[SR_PMCR_EL0] = { PMU, .reset = pmcr, .bits = ~(PMCR_P | PMCR_C), .guest_wr = pmu_pmcr_wr },
+	[SR_PMCNTENSET_EL0] = PMU_SET,
+	[SR_PMCNTENCLR_EL0] = PMU_CLR(SR_PMCNTENSET_EL0),
+	[SR_PMOVSCLR_EL0] = PMU_CLR(SR_PMOVSSET_EL0),
+	[SR_PMSWINC_EL0] = { .kind = SYS_RAZ_WI, PMU_TRAP, .guest_wr = pmu_swinc_wr },
+	[SR_PMSELR_EL0] = { PMU, .reset = unknown_masked, .bits = 0x1f },	/* a guest's write keeps all the same */
+	[SR_PMCEID0_EL0] = { PMU_TRAP, .guest_rd = pmu_ceid_rd },
+	[SR_PMCEID1_EL0] = { PMU_TRAP, .guest_rd = pmu_ceid_rd },
+	[SR_PMCCNTR_EL0] = { PMU, .reset = unknown, .bits = ALL_BITS, PMU_GUEST_COUNTER },
+	[SR_PMXEVTYPER_EL0] = PMU_SELECTED,
+	[SR_PMXEVCNTR_EL0] = PMU_SELECTED,
+	[SR_PMUSERENR_EL0] = { PMU, .reset = value, .bits = 0xf, .guest_wr = pmu_userenr_wr },
+	[SR_PMOVSSET_EL0] = PMU_SET,
 	[SR_TPIDR_EL0] = { STORED_UNKNOWN },
 	[SR_TPIDRRO_EL0] = { STORED_UNKNOWN },
 
@@ -299,7 +324,7 @@ const struct sys_row sys_rows[SR_COUNT] = {
 	PMU_COUNTER(13), PMU_COUNTER(14), PMU_COUNTER(15), PMU_COUNTER(16), PMU_COUNTER(17), PMU_COUNTER(18),
 	PMU_COUNTER(19), PMU_COUNTER(20), PMU_COUNTER(21), PMU_COUNTER(22), PMU_COUNTER(23), PMU_COUNTER(24),
 	PMU_COUNTER(25), PMU_COUNTER(26), PMU_COUNTER(27), PMU_COUNTER(28), PMU_COUNTER(29), PMU_COUNTER(30),
-	[SR_PMCCFILTR_EL0] = { PMU, .reset = value },
+	[SR_PMCCFILTR_EL0] = { PMU, .reset = value, .bits = PMEVTYPER_BITS, PMU_GUEST_COUNTER },
 
 	[SR_DACR32_EL2] = { STORED_UNKNOWN },
 	[SR_IFSR32_EL2] = { STORED_UNKNOWN },

@@ -123,6 +123,20 @@ static uint64_t isr_of_lines(unsigned int lines)
 	return (lines & CPU_LINE_IRQ ? 1u << 7 : 0) | (lines & CPU_LINE_FIQ ? 1u << 6 : 0);
 }
 
+/* A register that KVM emulates: out of the guest and, unless the access is UNDEFINED, on behind it. */
+static int access_trapped(struct kvmemu_cpu *cpu, enum sysreg reg, bool write, uint64_t *value)
+{
+	struct vcpu *vcpu = cpu_vcpu(cpu);
+	int err;
+
+	cpu_exit(vcpu);
+	err = write ? sys_guest_write(vcpu, reg, *value) : sys_guest_read(vcpu, reg, value);
+	if (!err)
+		return cpu_go_on(cpu, *value);
+	cpu_enter(vcpu);
+	return err;
+}
+
 int cpu_read_sysreg(struct kvmemu_cpu *cpu, uint16_t encoding, uint64_t *value)
 {
 	enum sysreg reg = sysreg_find(encoding);
@@ -142,6 +156,8 @@ int cpu_read_sysreg(struct kvmemu_cpu *cpu, uint16_t encoding, uint64_t *value)
 		*value = isr_of_lines(cpu_lines(cpu));
 		return 0;
 	}
+	if (reg != SR_NONE && sys_rows[reg].traps)
+		return access_trapped(cpu, reg, false, value);
 	cpu->op_trapped = cpu_is_stepped(cpu) && sys_guest_traps(vcpu, reg, false);
 	return reg == SR_NONE ? -ENOENT : sys_guest_read(vcpu, reg, value);
 }
@@ -159,6 +175,8 @@ int cpu_write_sysreg(struct kvmemu_cpu *cpu, uint16_t encoding, uint64_t value)
 		return access_icc(cpu, reg, true, &value);
 	if (timer_guest_has(reg))
 		return access_timer(cpu, reg, true, &value);
+	if (reg != SR_NONE && sys_rows[reg].traps)
+		return access_trapped(cpu, reg, true, &value);
 	cpu->op_trapped = cpu_is_stepped(cpu) && sys_guest_traps(vcpu, reg, true);
 	return reg == SR_NONE ? -ENOENT : sys_guest_write(vcpu, reg, value);
 }

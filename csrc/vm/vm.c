@@ -141,6 +141,11 @@ bool vm_on_vhe(const struct vm *vm)
 	return vm->host->reg[SR_ID_AA64MMFR1_EL1] >> 8 & 0xf;
 }
 
+bool vm_has_ras(const struct vm *vm)
+{
+	return host_cap(vm->host, KVM_CAP_ARM_INJECT_SERROR_ESR);
+}
+
 struct vcpu *vm_find_vcpu(const struct vm *vm, uint32_t id)
 {
 	unsigned int place = id < VM_MAX_VCPUS ? atomic_load_explicit(&vm->place_of_id[id], memory_order_acquire) : 0;

@@ -117,6 +117,9 @@ int vm_check_extension(const struct kvmemu_host *host, const struct vm *vm, unsi
 /* The host's kernel runs at EL2 (VHE), and so keeps a vCPU's EL1 registers loaded around a whole KVM_RUN. */
 bool vm_on_vhe(const struct vm *vm);
 
+/* The host has the RAS extension: SError interrupts with syndromes, and DISR_EL1. */
+bool vm_has_ras(const struct vm *vm);
+
 /* The VM's vCPU with this id, or NULL. */
 struct vcpu *vm_find_vcpu(const struct vm *vm, uint32_t id);
 
