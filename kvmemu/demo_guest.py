@@ -11,7 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from kvmemu import constants as kvm
-from kvmemu.guest import Cpu, GuestFunction
+from kvmemu.cpu import Cpu
+from kvmemu.guest import GuestFunction
 from kvmemu.guests import Interrupts
 from kvmemu.state import dumps, loads, restore, save
 from kvmemu.system import System

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from kvmemu import constants as kvm
-from kvmemu.guest import Cpu, GuestFunction
+from kvmemu.cpu import Cpu
+from kvmemu.guest import GuestFunction
 
 FIRST_SPECIAL = 1020  # INTIDs from here on are no interrupts; LPIs begin at 8192
 FIRST_LPI = 8192

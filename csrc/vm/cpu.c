@@ -13,6 +13,7 @@
 #include "hypercall.h"
 #include "run.h"
 #include "vcpu.h"
+#include "wait.h"
 
 /* Signals cost a system call to look for. A guest that never waits is interrupted by one after so many operations. */
 #define OPERATIONS_A_LOOK 256

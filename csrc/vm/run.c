@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* KVM_RUN. Layer: vm. */
-#define _GNU_SOURCE
 #include "run.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "../reg/reg.h"
 #include "../switch/switch.h"
@@ -18,44 +14,10 @@
 #include "power.h"
 #include "pvtime.h"
 #include "signals.h"
-
-#define NSEC_PER_SEC 1000000000ull
+#include "wait.h"
 
 /* The inputs of a user-space interrupt controller. */
 #define DEVICE_LINES (KVM_ARM_DEV_EL1_VTIMER | KVM_ARM_DEV_EL1_PTIMER | KVM_ARM_DEV_PMU)
-
-static void counter_jumped(struct counter_waiter *waiter)
-{
-	vcpu_kick((struct vcpu *)((char *)waiter - offsetof(struct vcpu, waiter)));
-}
-
-void vcpu_run_setup(struct vcpu *vcpu)
-{
-	vcpu->waiter.jumped = counter_jumped;
-}
-
-void vcpu_run_teardown(struct vcpu *vcpu)
-{
-	if (vcpu->kick_fd >= 0)
-		close(vcpu->kick_fd);
-	if (vcpu->signal_fd >= 0)
-		close(vcpu->signal_fd);
-}
-
-void vcpu_kick(struct vcpu *vcpu)
-{
-	const uint64_t one = 1;
-	int fd = atomic_load(&vcpu->kick_fd);
-	ssize_t done;
-
-	/* Who waits says so first and looks then; who kicks does it the other way round. One of the two notices. */
-	atomic_store(&vcpu->kicked, true);
-	if (fd < 0 || !atomic_load(&vcpu->waiting))
-		return;
-	/* EAGAIN, the only failure there is, says that a kick is on its way already. */
-	done = write(fd, &one, sizeof(one));
-	(void)done;
-}
 
 /* A PMU must have been initialised, with an interrupt if and only if there is a controller for it. */
 static int check_pmu(const struct vcpu *vcpu)
@@ -126,7 +88,7 @@ static void update_pmu_line(struct vcpu *vcpu)
 }
 
 /* A user-space interrupt controller is told of each change of its inputs. */
-static bool must_notify_user(const struct vcpu *vcpu)
+bool vcpu_must_notify_user(const struct vcpu *vcpu)
 {
 	if (vgic_in_kernel(&vcpu->vm->vgic))
 		return false;
@@ -142,29 +104,13 @@ static void report_devices(struct vcpu *vcpu)
 	vcpu->run->s.regs.device_irq_level = others | device_irq_level(vcpu);
 }
 
-static bool has_pending_irq(struct vcpu *vcpu)
-{
-	bool pending;
-
-	pthread_mutex_lock(&vcpu->vm->vgic.lock);
-	pending = vgic_has_pending_irq(vcpu);
-	pthread_mutex_unlock(&vcpu->vm->vgic.lock);
-	return pending;
-}
-
-bool vcpu_is_runnable(struct vcpu *vcpu)
-{
-	return (atomic_load(&vcpu->irq_lines) || must_notify_user(vcpu) || has_pending_irq(vcpu)) &&
-	       !vcpu_is_stopped(vcpu);
-}
-
 bool vcpu_may_go_on(struct vcpu *vcpu)
 {
 	atomic_store(&vcpu->kicked, false);
 	if (atomic_load(&vcpu->requests))
 		return false;
 	update_pmu_line(vcpu);
-	return !must_notify_user(vcpu) && !__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED);
+	return !vcpu_must_notify_user(vcpu) && !__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED);
 }
 
 static int interrupted(struct vcpu *vcpu)
@@ -172,38 +118,6 @@ static int interrupted(struct vcpu *vcpu)
 	vcpu->run->exit_reason = KVM_EXIT_INTR;
 	vcpu->counts->signal_exits++;
 	return -EINTR;
-}
-
-/* NULL for "until kicked", or the time left to the next change of a timer's output. */
-static const struct timespec *time_to_wait(const struct vcpu *vcpu, struct timespec *left)
-{
-	uint64_t ns = timer_ns_until_line(vcpu, TIMER_VIRTUAL), other = timer_ns_until_line(vcpu, TIMER_PHYSICAL);
-
-	/* An output that is up already has been reported; it ends no wait. */
-	if (!ns || (other && other < ns))
-		ns = other;
-	if (!ns || ns == UINT64_MAX)
-		return NULL;
-	left->tv_sec = (time_t)(ns / NSEC_PER_SEC);
-	left->tv_nsec = (long)(ns % NSEC_PER_SEC);
-	return left;
-}
-
-/* Waits for a kick, a timer or a signal; false for a signal. */
-static bool wait_for_event(struct vcpu *vcpu, const struct timespec *timeout, const struct run_signals *signals)
-{
-	static const struct timespec none;
-	uint64_t count;
-	int ready;
-
-	atomic_store(&vcpu->waiting, true);
-	if (atomic_exchange(&vcpu->kicked, false))
-		timeout = &none;
-	ready = signals_wait(signals, vcpu->kick_fd, timeout);
-	atomic_store(&vcpu->waiting, false);
-	if (ready > 0 && read(vcpu->kick_fd, &count, sizeof(count)) != sizeof(count))
-		return errno != EINTR;
-	return ready >= 0;
 }
 
 enum next { GO_ON, WAIT, SUSPEND, RETURN };
@@ -233,54 +147,11 @@ static enum next before_entry(struct vcpu *vcpu, int *result)
 	default:
 		do_requests(vcpu);
 		update_pmu_line(vcpu);
-		if (!must_notify_user(vcpu))
+		if (!vcpu_must_notify_user(vcpu))
 			return GO_ON;
 		vcpu->run->exit_reason = KVM_EXIT_INTR;
 		*result = -EINTR;
 		return RETURN;
-	}
-}
-
-/* One that is stopped has nothing to say. */
-static bool wants_user(const struct vcpu *vcpu)
-{
-	return !vcpu_is_stopped(vcpu) && must_notify_user(vcpu);
-}
-
-/* Until something happens: the vCPU is off its physical CPU meanwhile. False for a signal. */
-static bool sleep_until_event(struct vcpu *vcpu, const struct run_signals *signals)
-{
-	const struct timespec *timeout;
-	struct timespec left;
-	bool event;
-
-	timers_put(vcpu);
-	/* Before the look at the outputs: one that rises in between is then seen there, and else ends the wait. */
-	timeout = time_to_wait(vcpu, &left);
-	timers_update_lines(vcpu);
-	vcpu->counts->blocking = 1;
-	event = wants_user(vcpu) || wait_for_event(vcpu, timeout, signals);
-	vcpu->counts->blocking = 0;
-	pvtime_load(vcpu);
-	timers_load(vcpu);
-	return event;
-}
-
-/*
- * WFI: nothing is executed until the vCPU has an interrupt. False for a signal. Requests do not end it: a vCPU that is
- * stopped meanwhile, and even one that is then switched on, waits on. Source: kvm_vcpu_block(), Linux 6.1.
- */
-static bool wait_for_interrupt(struct vcpu *vcpu, const struct run_signals *signals)
-{
-	for (;;) {
-		irqfds_sync(vcpu->vm);
-		timers_check(vcpu);
-		if (vcpu_is_runnable(vcpu))
-			return true;
-		if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED))
-			return false;
-		if (!sleep_until_event(vcpu, signals))
-			return false;
 	}
 }
 
@@ -319,10 +190,10 @@ static bool stay(struct vcpu *vcpu, const struct run_signals *signals, int *resu
 		return cpu->result > 0;
 	case CPU_WAITS:
 		*result = -EINTR;
-		return wait_for_interrupt(vcpu, signals);
+		return vcpu_wait_for_interrupt(vcpu, signals);
 	case CPU_IDLES:
 		*result = -EINTR;
-		return sleep_until_event(vcpu, signals);
+		return vcpu_sleep(vcpu, signals);
 	default:
 		*result = -EINTR;
 		return !signals_pending(signals);
@@ -355,7 +226,7 @@ static int run_loop(struct vcpu *vcpu, const struct run_signals *signals)
 		enum next next = before_entry(vcpu, &result);
 
 		if (next == SUSPEND)
-			result = wait_for_interrupt(vcpu, signals) ? report_wakeup(vcpu) : interrupted(vcpu);
+			result = vcpu_wait_for_interrupt(vcpu, signals) ? report_wakeup(vcpu) : interrupted(vcpu);
 		if (next == RETURN || next == SUSPEND) {
 			pass_interrupts(vcpu);
 			return result;
@@ -363,7 +234,7 @@ static int run_loop(struct vcpu *vcpu, const struct run_signals *signals)
 		/* Set by a handler that ran between the caller's check and the blocking of signals. */
 		if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED))
 			return interrupted(vcpu);
-		if (next == WAIT && !sleep_until_event(vcpu, signals))
+		if (next == WAIT && !vcpu_sleep(vcpu, signals))
 			return awakened(vcpu);
 		if (next == GO_ON && !stay(vcpu, signals, &result))
 			return result == -EINTR ? interrupted(vcpu) : result;

@@ -14,12 +14,8 @@ struct user_memory {
 /* A vCPU that was taken out of its guest may go back without anything that KVM_RUN has to see to. */
 bool vcpu_may_go_on(struct vcpu *vcpu);
 
-/* Something wakes it from WFI. Source: kvm_arch_vcpu_runnable(), Linux 6.1. */
-bool vcpu_is_runnable(struct vcpu *vcpu);
-
-/* At creation and destruction of a vCPU. */
-void vcpu_run_setup(struct vcpu *vcpu);
-void vcpu_run_teardown(struct vcpu *vcpu);
+/* Without an interrupt controller in the kernel: user space has to be told of a change of the vCPU's own devices. */
+bool vcpu_must_notify_user(const struct vcpu *vcpu);
 
 /*
  * KVM_RUN, with vcpu->lock held: 0 with an exit in vcpu->run, or -errno. A vCPU that has no guest behaves as one that

@@ -14,6 +14,7 @@
 #include "power.h"
 #include "pstate.h"
 #include "run.h"
+#include "wait.h"
 
 /* PSTATE at reset: EL1h, or SVC, with every exception masked (DDI 0487, D1.8.1). */
 #define PSTATE_EL1H_DAIF 0x3c5
@@ -32,14 +33,14 @@ static struct vcpu *vcpu_alloc(struct vm *vm, uint32_t id)
 	vcpu->kick_fd = vcpu->signal_fd = -1;
 	vcpu->cpu.run = cpu_idle;
 	vcpu->counts = &vcpu->own_counts;
-	vcpu_run_setup(vcpu);
+	vcpu_wait_setup(vcpu);
 	return vcpu;
 }
 
 void vcpu_destroy(struct vcpu *vcpu)
 {
 	vgic_unregister_redist(vcpu);
-	vcpu_run_teardown(vcpu);
+	vcpu_wait_teardown(vcpu);
 	run_pages_free(vcpu);
 	stats_page_destroy(vcpu->stats_page);
 	arm32_free(vcpu->arm32);

@@ -15,8 +15,8 @@ import pytest
 
 import kvmemu
 from kvmemu import constants as kvm
+from kvmemu.cpu import Cpu, ExternalAbort, UndefinedInstruction
 from kvmemu.gic import Gic
-from kvmemu.guest import Cpu, ExternalAbort, UndefinedInstruction
 from kvmemu.system import System
 from kvmemu.vcpu import Vcpu, VcpuEvents
 from kvmemu.vm import Vm

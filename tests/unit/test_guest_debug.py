@@ -15,7 +15,7 @@ import pytest
 
 import kvmemu
 from kvmemu import constants as kvm
-from kvmemu.guest import Cpu
+from kvmemu.cpu import Cpu
 from kvmemu.guest_steps import Instruction, Result, Steps
 from kvmemu.registers import sysreg_encoding
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kvmemu import constants as kvm
-from kvmemu.guest import Cpu, GuestFunction
+from kvmemu.cpu import Cpu
+from kvmemu.guest import GuestFunction
 from kvmemu.guests import (
     Interrupts,
     acknowledge_and_end,

@@ -14,7 +14,7 @@ import pytest
 
 from kvmemu import constants as kvm
 from kvmemu import hosts
-from kvmemu.guest import Cpu, UndefinedInstruction
+from kvmemu.cpu import Cpu, UndefinedInstruction
 from kvmemu.system import System
 
 DOORBELL = 0x1000_0000
