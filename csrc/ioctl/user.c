@@ -11,9 +11,6 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-/* Addresses from here up are the kernel's or not canonical, and never a caller's. */
-#define USER_END (1ull << 56)
-
 /* Link-time optimisation may put the code below and its callers into different units: global, but hidden, names. */
 #define NAME(name) ".globl " name "\n.hidden " name "\n"
 #define NAMES NAME("kvmemu_user_copy") NAME("kvmemu_user_copy_fault")
@@ -84,7 +81,6 @@ __asm__(".pushsection .text\n" NAMES
  */
 #define HIDDEN __attribute__((visibility("hidden")))
 
-HIDDEN extern long kvmemu_user_copy(void *to, const void *from, size_t bytes) __asm__("kvmemu_user_copy");
 HIDDEN extern const char kvmemu_user_copy_fault[] __asm__("kvmemu_user_copy_fault");
 
 static const int signals[] = { SIGSEGV, SIGBUS };
@@ -264,23 +260,4 @@ int user_chain_handler(int signum, const struct sigaction *act, struct sigaction
 	if (handled && old)
 		*old = before;
 	return handled;
-}
-
-static bool in_user_space(uint64_t addr, size_t bytes)
-{
-	return addr < USER_END && bytes < USER_END - addr;
-}
-
-int user_read(void *to, uint64_t from, size_t bytes)
-{
-	if (!in_user_space(from, bytes) || kvmemu_user_copy(to, (const void *)(uintptr_t)from, bytes))
-		return -EFAULT;
-	return 0;
-}
-
-int user_write(uint64_t to, const void *from, size_t bytes)
-{
-	if (!in_user_space(to, bytes) || kvmemu_user_copy((void *)(uintptr_t)to, from, bytes))
-		return -EFAULT;
-	return 0;
 }

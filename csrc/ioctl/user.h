@@ -9,13 +9,38 @@
 #ifndef KVMEMU_IOCTL_USER_H
 #define KVMEMU_IOCTL_USER_H
 
+#include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* 0 or -EFAULT; on a fault, some of the bytes may have been copied. */
-int user_read(void *to, uint64_t from, size_t bytes);
-int user_write(uint64_t to, const void *from, size_t bytes);
+/* The routine: 0, or 1 after a fault. Hidden, see user.c. */
+__attribute__((visibility("hidden"))) extern long kvmemu_user_copy(void *to, const void *from, size_t bytes)
+	__asm__("kvmemu_user_copy");
+
+/* Addresses from here up are the kernel's or not canonical, and never a caller's. */
+#define USER_END (1ull << 56)
+
+static inline bool user_may_have(uint64_t addr, size_t bytes)
+{
+	return addr < USER_END && bytes < USER_END - addr;
+}
+
+/* 0 or -EFAULT; on a fault, some of the bytes may have been copied. Inline: each register access has two of them. */
+static inline int user_read(void *to, uint64_t from, size_t bytes)
+{
+	if (!user_may_have(from, bytes) || kvmemu_user_copy(to, (const void *)(uintptr_t)from, bytes))
+		return -EFAULT;
+	return 0;
+}
+
+static inline int user_write(uint64_t to, const void *from, size_t bytes)
+{
+	if (!user_may_have(to, bytes) || kvmemu_user_copy((void *)(uintptr_t)to, from, bytes))
+		return -EFAULT;
+	return 0;
+}
 
 /*
  * Puts the handlers in place where they are not on top already. Called at every open of a system: a program may have

@@ -83,7 +83,7 @@ static enum sysreg home(const struct sys_row *row, enum sysreg reg)
 	return row->alias ? row->alias : reg;
 }
 
-static int read_row(struct vcpu *vcpu, enum sysreg reg, uint64_t *val)
+static inline int read_row(struct vcpu *vcpu, enum sysreg reg, uint64_t *val)
 {
 	const struct sys_row *row = &sys_rows[reg];
 
@@ -128,7 +128,7 @@ static int write_row(struct vcpu *vcpu, enum sysreg reg, uint64_t val)
 }
 
 /* A register that user space may reach by this id. Invariant ones are found under any coprocessor number. */
-static enum sysreg find(const struct vcpu *vcpu, uint64_t id)
+static inline enum sysreg find(const struct vcpu *vcpu, uint64_t id)
 {
 	enum sysreg reg = reg_of_id(id);
 

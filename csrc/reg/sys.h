@@ -26,15 +26,16 @@ enum sys_kind {
 struct sys_row {
 	enum sys_kind kind;
 	enum sysreg alias;	/* where the value is kept, if not under its own index */
+	/* With these two, all that user space's accesses look at, in one place. */
+	unsigned int (*visibility)(const struct vcpu *vcpu);
+	int (*user_rd)(struct vcpu *vcpu, enum sysreg reg, uint64_t *value);
+	int (*user_wr)(struct vcpu *vcpu, enum sysreg reg, uint64_t value);
 	uint64_t (*reset)(const struct vcpu *vcpu, const struct sys_row *row);	/* NULL: reset leaves it alone */
 	uint64_t reset_value;
 	uint64_t bits;		/* that an UNKNOWN value after reset has, and that a guest reads; 0: all */
 	uint64_t lost;		/* bits that the recorded hosts' hardware does not keep: zero after a KVM_RUN */
 	bool guest_ro;		/* SYS_STORED: the guest may only read it */
 	bool traps;		/* every access of a guest's: it is left for KVM to emulate it */
-	unsigned int (*visibility)(const struct vcpu *vcpu);
-	int (*user_rd)(struct vcpu *vcpu, enum sysreg reg, uint64_t *value);
-	int (*user_wr)(struct vcpu *vcpu, enum sysreg reg, uint64_t value);
 	/* A guest's, if not what follows from the kind. -ENOENT: UNDEFINED, as where guest_has says no. */
 	bool (*guest_has)(const struct vcpu *vcpu, enum sysreg reg);
 	int (*guest_rd)(struct vcpu *vcpu, enum sysreg reg, uint64_t *value);
