@@ -223,24 +223,27 @@ int sys_guest_write(struct vcpu *vcpu, enum sysreg reg, uint64_t value)
 	return 0;
 }
 
-#define CRM_GROUP(encoding) ((encoding) & 0xfff8u)	/* all but op2 */
 #define SCTLR_CACHES_ON 0x5u
 #define MMFR2_FWB_SHIFT 40
 
 /* HCR_EL2.TVM: writes of the guest's translation, for as long as its caches are off, on hosts that need to know. */
-static bool is_translation(uint16_t encoding)
+static bool is_translation(enum sysreg reg)
 {
-	switch (CRM_GROUP(encoding)) {
-	case SYSREG_ENCODING(3, 0, 1, 0, 0):	/* SCTLR_EL1; ACTLR_EL1 traps as well */
-	case SYSREG_ENCODING(3, 0, 2, 0, 0):	/* TTBR0_EL1, TTBR1_EL1, TCR_EL1 */
-	case SYSREG_ENCODING(3, 0, 5, 1, 0):	/* AFSR0_EL1, AFSR1_EL1 */
-	case SYSREG_ENCODING(3, 0, 5, 2, 0):	/* ESR_EL1 */
-	case SYSREG_ENCODING(3, 0, 6, 0, 0):	/* FAR_EL1 */
-	case SYSREG_ENCODING(3, 0, 10, 2, 0):	/* MAIR_EL1 */
-	case SYSREG_ENCODING(3, 0, 10, 3, 0):	/* AMAIR_EL1 */
+	switch (reg) {
+	case SR_SCTLR_EL1:
+	case SR_TTBR0_EL1:
+	case SR_TTBR1_EL1:
+	case SR_TCR_EL1:
+	case SR_AFSR0_EL1:
+	case SR_AFSR1_EL1:
+	case SR_ESR_EL1:
+	case SR_FAR_EL1:
+	case SR_MAIR_EL1:
+	case SR_AMAIR_EL1:
+	case SR_CONTEXTIDR_EL1:
 		return true;
 	default:
-		return encoding == SYSREG_ENCODING(3, 0, 13, 0, 1);	/* CONTEXTIDR_EL1 */
+		return false;
 	}
 }
 
@@ -258,7 +261,7 @@ bool sys_guest_traps(const struct vcpu *vcpu, enum sysreg reg, bool write)
 		return true;
 	if (sys_rows[reg].traps)
 		return true;
-	return write && is_translation(encoding) && !(vcpu->vm->host->reg[SR_ID_AA64MMFR2_EL1] >> MMFR2_FWB_SHIFT & 0xf) &&
+	return write && is_translation(reg) && !(vcpu->vm->host->reg[SR_ID_AA64MMFR2_EL1] >> MMFR2_FWB_SHIFT & 0xf) &&
 	       (vcpu->sys[SR_SCTLR_EL1] & SCTLR_CACHES_ON) != SCTLR_CACHES_ON;
 }
 
