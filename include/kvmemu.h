@@ -246,7 +246,10 @@ KVMEMU_API int kvmemu_cpu_idle(struct kvmemu_cpu *cpu);
 /* KVM_RUN ends, with an exit reason of KVM_EXIT_*: for an engine that cannot go on. */
 KVMEMU_API int kvmemu_cpu_exit(struct kvmemu_cpu *cpu, uint32_t exit_reason);
 
-/* What is asserted to the CPU: bit 0 IRQ, bit 1 FIQ. */
+/*
+ * What is asserted to the CPU: bit 0 IRQ, bit 1 FIQ. It cannot say KVMEMU_LEAVE: where the guest has to be left, as the next
+ * operation tells, only what user space asserts. A read of ISR_EL1 (bits 7 and 6) has no such case.
+ */
 KVMEMU_API unsigned int kvmemu_cpu_lines(struct kvmemu_cpu *cpu);
 
 /* x0 to x30, as KVM_GET_ONE_REG reads them outside of KVM_RUN; and the PC, which is the guest's to move. */

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 _LEAVE = 1
 _NR_X = 31
+_ISR_I, _ISR_F = 1 << 7, 1 << 6
+
+FIRST_SPECIAL = 1020  # INTIDs from here on are no interrupts
+FIRST_LPI = 8192  # but from here on they are
 
 
 class UndefinedInstruction(Exception):
@@ -216,12 +220,15 @@ class Cpu:
     @property
     def irq(self) -> bool:
         """Whether an IRQ is asserted to the CPU."""
-        return bool(lib.kvmemu_cpu_lines(self.pointer) & 1)
+        return self._is_asserted(_ISR_I)
 
     @property
     def fiq(self) -> bool:
         """Whether an FIQ is asserted to the CPU."""
-        return bool(lib.kvmemu_cpu_lines(self.pointer) & 2)
+        return self._is_asserted(_ISR_F)
+
+    def _is_asserted(self, bit: int) -> bool:
+        return bool(self.read(_encoding("ISR_EL1")) & bit)
 
     def acknowledge(self, group: int = 1) -> Iterator[int]:
         """Acknowledges pending interrupts of a group one after another, until none is left.
@@ -229,7 +236,7 @@ class Cpu:
         What is to be done with each, its end included, is the caller's.
         """
         register = f"ICC_IAR{group}_EL1"
-        while (intid := self.read(register)) < 1020 or intid >= 8192:
+        while not FIRST_SPECIAL <= (intid := self.read(register)) < FIRST_LPI:
             yield intid
 
 

@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from kvmemu import constants as kvm
-from kvmemu.cpu import Cpu
+from kvmemu.cpu import FIRST_LPI, FIRST_SPECIAL, Cpu
 from kvmemu.guest import GuestFunction
 
-FIRST_SPECIAL = 1020  # INTIDs from here on are no interrupts; LPIs begin at 8192
-FIRST_LPI = 8192
 _INTID = 0x3FF
 _VTIMER = 27
 

@@ -89,8 +89,7 @@ bool cpu_was_trapped(struct kvmemu_cpu *cpu)
 	return true;
 }
 
-/* What the hardware asserts to the guest, and user space. */
-static unsigned int lines_of(struct vcpu *vcpu)
+unsigned int cpu_lines_of(struct vcpu *vcpu)
 {
 	unsigned int lines = atomic_load(&vcpu->irq_lines);
 
@@ -123,7 +122,7 @@ int cpu_wfi(struct kvmemu_cpu *cpu)
 		return 0;
 	if (!cpu_begin(cpu))
 		return CPU_LEAVE;
-	if (lines_of(vcpu))	/* there is nothing to wait for, and nothing that would trap */
+	if (cpu_lines_of(vcpu))	/* there is nothing to wait for, and nothing that would trap */
 		return 0;
 	cpu_exit(vcpu);
 	vcpu->counts->wfi_exit_stat++;
@@ -191,7 +190,7 @@ unsigned int cpu_lines(struct kvmemu_cpu *cpu)
 {
 	struct vcpu *vcpu = cpu_vcpu(cpu);
 
-	return cpu_begin(cpu) ? lines_of(vcpu) : atomic_load(&vcpu->irq_lines);
+	return cpu_begin(cpu) ? cpu_lines_of(vcpu) : atomic_load(&vcpu->irq_lines);
 }
 
 /*
@@ -207,7 +206,7 @@ static bool find_memory(struct vcpu *vcpu, uint64_t ipa, bool write, uint64_t *a
 	pthread_mutex_lock(&vm->slots_lock);
 	slot = write ? memslot_writable(vm, ipa) : memslot_of_page(vm, ipa >> MEMSLOT_PAGE_SHIFT);
 	if (slot) {
-		*addr = slot->user_addr + (ipa - (slot->first_page << MEMSLOT_PAGE_SHIFT));
+		*addr = memslot_user_addr(slot, ipa);
 		if (write)
 			memslot_mark_dirty(slot, ipa >> MEMSLOT_PAGE_SHIFT);
 	}

@@ -61,8 +61,7 @@ static int send_sgi(struct kvmemu_cpu *cpu, enum sysreg reg, uint64_t value)
 	pthread_mutex_lock(&vcpu->vm->vgic.lock);
 	vgic_send_sgi(vcpu, value, reg == SR_ICC_SGI1R_EL1);
 	pthread_mutex_unlock(&vcpu->vm->vgic.lock);
-	cpu_enter(vcpu);
-	return 0;
+	return cpu_go_on(cpu, 0);
 }
 
 /*
@@ -71,13 +70,10 @@ static int send_sgi(struct kvmemu_cpu *cpu, enum sysreg reg, uint64_t value)
  */
 static int access_sre(struct kvmemu_cpu *cpu, bool write, uint64_t *value)
 {
-	struct vcpu *vcpu = cpu_vcpu(cpu);
-
-	cpu_exit(vcpu);
+	cpu_exit(cpu_vcpu(cpu));
 	if (!write)
 		*value = ICC_SRE_SRE | ICC_SRE_DFB | ICC_SRE_DIB;
-	cpu_enter(vcpu);
-	return 0;
+	return cpu_go_on(cpu, *value);
 }
 
 static int access_icc(struct kvmemu_cpu *cpu, enum sysreg reg, bool write, uint64_t *value)
@@ -153,7 +149,7 @@ int cpu_read_sysreg(struct kvmemu_cpu *cpu, uint16_t encoding, uint64_t *value)
 	if (timer_guest_has(reg))
 		return access_timer(cpu, reg, false, value);
 	if (reg == SR_ISR_EL1) {
-		*value = isr_of_lines(cpu_lines(cpu));
+		*value = isr_of_lines(cpu_lines_of(vcpu));
 		return 0;
 	}
 	if (reg != SR_NONE && sys_rows[reg].traps)

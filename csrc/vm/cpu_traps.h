@@ -23,6 +23,9 @@ bool cpu_was_trapped(struct kvmemu_cpu *cpu);
  */
 int cpu_go_on(struct kvmemu_cpu *cpu, uint64_t data);
 
+/* CPU_LINE_*: what the hardware and user space assert to a vCPU that is in its guest. */
+unsigned int cpu_lines_of(struct vcpu *vcpu);
+
 /* KVM_RUN ends with this: CPU_LEAVE. */
 int cpu_leave_with(struct kvmemu_cpu *cpu, int result);
 

@@ -393,6 +393,19 @@ def test_only_what_is_idle_can_be_mapped(machine: Machine) -> None:
     assert raised.value.errno == errno.ENOENT
 
 
+def test_an_asserted_interrupt_is_seen_however_often_one_looks(machine: Machine) -> None:
+    def guest(cpu: Cpu) -> None:
+        switch_on(cpu)
+        tell(cpu, 1)
+        tell(cpu, sum(cpu.irq for _ in range(2000)))
+        tell(cpu, sum(bool(cpu.read("ISR_EL1")) for _ in range(2000)))
+
+    assert machine.run(guest) == 1
+    machine.vm.spi(40, True)
+    assert machine.resume() == 2000
+    assert machine.resume() == 2000
+
+
 # ---- guests whose VM is closed ----
 
 
