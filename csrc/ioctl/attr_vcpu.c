@@ -13,6 +13,7 @@
 #include "../machine/host.h"
 #include "../reg/reg.h"
 #include "../timer/timer.h"
+#include "../vm/pvtime.h"
 #include "../vm/vcpu.h"
 #include "user.h"
 
@@ -256,7 +257,7 @@ static int pvtime_set(struct vcpu *vcpu, const struct kvm_device_attr *attr)
 		return -EFAULT;
 	if (ipa % 64)
 		return -EINVAL;
-	if (vcpu->steal_ipa != UINT64_MAX)
+	if (pvtime_is_set(vcpu))
 		return -EEXIST;
 	pthread_mutex_lock(&vm->slots_lock);
 	err = memslot_writable(vm, ipa) ? 0 : -EINVAL;

@@ -25,6 +25,12 @@ struct memslot {
 	uint64_t *dirty;		/* a bit a page, in whole words; NULL while not logged */
 };
 
+/* Where an IPA of the slot is in the caller's memory. */
+static inline uint64_t memslot_user_addr(const struct memslot *slot, uint64_t ipa)
+{
+	return slot->user_addr + (ipa - (slot->first_page << MEMSLOT_PAGE_SHIFT));
+}
+
 /*
  * Sorted by first_page: a VM has few, and looks them up by page far more often than by id. used has a bit an id, so
  * that adding the ten thousandth slot does not search the others.

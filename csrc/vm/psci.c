@@ -17,7 +17,6 @@
 #define LEVEL_BITS 8		/* of MPIDR_EL1, an affinity level */
 #define MAX_LEVEL 3
 
-
 struct psci_row {
 	uint32_t id;
 	uint32_t first, last;	/* PSCI versions that have it */

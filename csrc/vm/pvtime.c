@@ -20,7 +20,7 @@ static struct memslot *locate(struct vcpu *vcpu, uint64_t ipa, uint64_t *addr)
 	struct memslot *slot = memslot_writable(vcpu->vm, ipa);
 
 	if (slot)
-		*addr = slot->user_addr + (ipa - (slot->first_page << MEMSLOT_PAGE_SHIFT));
+		*addr = memslot_user_addr(slot, ipa);
 	return slot;
 }
 

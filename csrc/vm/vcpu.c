@@ -13,6 +13,7 @@
 #include "../timer/timer.h"
 #include "power.h"
 #include "pstate.h"
+#include "pvtime.h"
 #include "run.h"
 #include "wait.h"
 
@@ -29,7 +30,7 @@ static struct vcpu *vcpu_alloc(struct vm *vm, uint32_t id)
 	vcpu->vm = vm;
 	vcpu->id = id;
 	vcpu->target = -1;
-	vcpu->steal_ipa = UINT64_MAX;
+	vcpu->steal_ipa = PVTIME_NOT_SET;
 	vcpu->kick_fd = vcpu->signal_fd = -1;
 	vcpu->cpu.run = cpu_idle;
 	vcpu->counts = &vcpu->own_counts;

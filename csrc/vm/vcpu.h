@@ -91,7 +91,7 @@ struct vcpu {
 		bool apply_pmcr;	/* PMCR_EL0 is yet to take effect */
 	} pmu;
 
-	uint64_t steal_ipa;		/* ~0: none */
+	uint64_t steal_ipa;		/* PVTIME_NOT_SET: none */
 	bool steal_owed;		/* put on a physical CPU since its stolen time was brought up to date */
 
 	/* power.h */
